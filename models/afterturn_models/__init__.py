@@ -1,0 +1,1 @@
+"""What is true: vocabulary, errors, settings, pure policy, tables, store and task names."""

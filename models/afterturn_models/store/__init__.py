@@ -1,0 +1,1 @@
+"""Queries: each takes a connection, runs its statements on it, and never commits."""

@@ -1,0 +1,94 @@
+"""What is due: raised to the end on flush and idleness, found by the relay, fired once a turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+_FLUSH = text("""
+WITH raised AS (
+    UPDATE sessions SET due_turn = turns WHERE id = :session RETURNING id, next_index
+)
+UPDATE cursors SET due_index = greatest(due_index, raised.next_index - 1)
+FROM raised WHERE cursors.session_id = raised.id
+RETURNING due_index
+""")
+
+
+def raise_to_end(connection: Connection, session_id: UUID) -> int | None:
+    """Make everything captured due; gives the index to wait for, None for a deleted session."""
+    return connection.execute(_FLUSH, {"session": session_id}).scalar()
+
+
+_SAVED = text("SELECT last_saved_index FROM cursors WHERE session_id = :session")
+
+
+def last_saved_index(connection: Connection, session_id: UUID) -> int | None:
+    """Tell up to which index a session is settled; None for a deleted session."""
+    return connection.execute(_SAVED, {"session": session_id}).scalar()
+
+
+# SKIP LOCKED on both rows: a session that an agent writes to is not quiet, and this statement,
+# which holds many rows, never waits for one, so that it can be part of no deadlock.
+_QUIET = text("""
+WITH quiet AS (
+    SELECT s.id FROM sessions s JOIN cursors c ON c.session_id = s.id
+    WHERE s.due_turn < s.turns
+      AND s.last_turn_at < statement_timestamp() - make_interval(secs => :idle)
+    ORDER BY s.last_turn_at LIMIT :most
+    FOR UPDATE SKIP LOCKED
+), raised AS (
+    UPDATE sessions s SET due_turn = s.turns FROM quiet WHERE s.id = quiet.id
+    RETURNING s.id, s.next_index
+)
+UPDATE cursors SET due_index = greatest(due_index, raised.next_index - 1)
+FROM raised WHERE cursors.session_id = raised.id
+""")
+
+
+def raise_quiet(connection: Connection, *, idle: float, most: int) -> int:
+    """Make due what sessions without a turn for `idle` seconds still hold back; gives how many."""
+    return connection.execute(_QUIET, {"idle": idle, "most": most}).rowcount
+
+
+_TAKE = text("""
+WITH due AS (
+    SELECT session_id FROM cursors
+    WHERE last_saved_index < due_index
+      AND parked IS NULL
+      AND run_at <= clock_timestamp()
+      AND (lease_until IS NULL OR lease_until <= clock_timestamp())
+      AND (relayed_at IS NULL OR relayed_at <= clock_timestamp() - make_interval(secs => :again))
+    ORDER BY run_at LIMIT :most
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE cursors SET relayed_at = clock_timestamp()
+FROM due WHERE cursors.session_id = due.session_id
+RETURNING cursors.session_id
+""")
+
+
+def take_due(connection: Connection, *, again: float, most: int) -> Sequence[UUID]:
+    """Find sessions that are due and that nobody works on, and note that they were hinted.
+
+    A session hinted less than `again` seconds ago is left out: relays run in every worker.
+    """
+    return connection.execute(_TAKE, {"again": again, "most": most}).scalars().all()
+
+
+_FIRE = text("""
+UPDATE cursors c SET prefetched_turn = s.turns
+FROM sessions s
+WHERE s.id = c.session_id AND c.session_id = :session AND c.prefetched_turn < s.turns
+RETURNING s.turns
+""")
+
+
+def take_prefetch(connection: Connection, session_id: UUID) -> int | None:
+    """Claim the prefetches of a session's last turn; None where they were sent already."""
+    return connection.execute(_FIRE, {"session": session_id}).scalar()

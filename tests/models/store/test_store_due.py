@@ -1,0 +1,150 @@
+"""What is due: flushes, quiet sessions, relays that share the work, prefetches fired once."""
+
+from __future__ import annotations
+
+import uuid
+
+from afterturn_models.store.due import (
+    last_saved_index,
+    raise_quiet,
+    raise_to_end,
+    take_due,
+    take_prefetch,
+)
+
+HELD = {"writeFrequency": "session"}
+QUIET = "UPDATE sessions SET last_turn_at = last_turn_at - interval '1 hour'"
+
+
+def test_a_flush_makes_everything_due_and_counts_turns_anew(desk):
+    session = desk.open()
+    assert desk.run(raise_to_end, session.id) == 0
+    for _ in range(2):
+        desk.capture(session, given={"writeFrequency": "3"})
+    assert desk.run(raise_to_end, session.id) == 4
+    due = [desk.capture(session, given={"writeFrequency": "3"}).due for _ in range(3)]
+    assert due == [False, False, True]
+    assert desk.run(raise_to_end, uuid.uuid4()) is None
+    assert desk.run(last_saved_index, session.id) == 0
+    assert desk.run(last_saved_index, uuid.uuid4()) is None
+
+
+def test_flushes_among_captures_lose_nothing(desk, together):
+    session = desk.open()
+
+    def work(place):
+        for _ in range(10):
+            if place % 2:
+                desk.run(raise_to_end, session.id)
+            else:
+                desk.capture(session, given=HELD)
+
+    together(work, 8)
+    assert desk.run(raise_to_end, session.id) == desk.cursor(session).due_index == 80
+
+
+def test_only_what_went_quiet_becomes_due(desk):
+    quiet, fresh, nothing = desk.open(), desk.open(), desk.open()
+    desk.capture(quiet, given=HELD)
+    desk.sql(QUIET)
+    desk.capture(fresh, given=HELD)
+    assert desk.run(raise_quiet, idle=300, most=10) == 1
+    assert [desk.cursor(s).due_index for s in (quiet, fresh, nothing)] == [2, 0, 0]
+    assert desk.run(raise_quiet, idle=300, most=10) == 0
+
+
+def test_quiet_sessions_come_in_portions_the_quietest_first(desk):
+    sessions = [desk.open() for _ in range(5)]
+    for session in sessions:
+        desk.capture(session, given=HELD)
+    desk.sql(QUIET)
+    assert desk.run(raise_quiet, idle=300, most=2) == 2
+    assert [desk.cursor(s).due_index for s in sessions] == [2, 2, 0, 0, 0]
+    assert desk.run(raise_quiet, idle=300, most=10) == 3
+
+
+def test_a_session_that_is_written_to_is_neither_raised_nor_waited_for(desk):
+    session = desk.open()
+    desk.capture(session, given=HELD)
+    desk.sql(QUIET)
+    with desk.holding(session):
+        assert desk.run(raise_quiet, idle=300, most=10) == 0
+    assert desk.run(raise_quiet, idle=300, most=10) == 1
+
+
+def test_quietness_never_takes_due_messages_back(desk, together):
+    session = desk.open()
+
+    def work(place):
+        for _ in range(15):
+            if place % 2:
+                desk.run(raise_quiet, idle=0.000001, most=10)
+            else:
+                desk.capture(session, given={"writeFrequency": "async" if place else "session"})
+
+    together(work, 6)
+    desk.run(raise_quiet, idle=0.000001, most=10)
+    row = desk.sql("SELECT due_turn, turns FROM sessions WHERE id = :s", s=session.id)[0]
+    assert row.due_turn == row.turns == 45
+    assert desk.cursor(session).due_index == 90
+
+
+def test_looking_for_quiet_sessions_reads_only_those_that_hold_something_back(desk):
+    desk.sql("INSERT INTO workspaces (name) VALUES ('big')")
+    desk.sql(
+        "INSERT INTO sessions (workspace_id, key, honcho_session, user_peer, agent_peer, turns,"
+        " due_turn, last_turn_at) SELECT w.id, 'k' || n, 'k', 'u', 'a', 5, 5, now() - interval '1 day'"
+        " FROM workspaces w, generate_series(1, 5000) n"
+    )
+    desk.sql("ANALYZE sessions")
+    plan = desk.sql(
+        "EXPLAIN SELECT id FROM sessions WHERE due_turn < turns AND last_turn_at < now()"
+        " ORDER BY last_turn_at LIMIT 500"
+    )
+    assert "ix_sessions_quiet" in str(plan)
+
+
+def test_relays_at_once_take_each_session_once(desk, together):
+    sessions = [desk.open() for _ in range(40)]
+    for session in sessions:
+        desk.capture(session)
+    found = together(lambda _: list(desk.run(take_due, again=60, most=10)), 8)
+    taken = [session for part in found for session in part]
+    assert len(taken) == len(set(taken)) == 40
+    assert all(len(part) <= 10 for part in found)
+    assert desk.run(take_due, again=60, most=100) == []
+    assert len(desk.run(take_due, again=0, most=100)) == 40
+
+
+def test_relays_leave_what_is_not_theirs(desk):
+    due, settled, leased, parked, later, held = (desk.open() for _ in range(6))
+    for session in (due, settled, leased, parked, later):
+        desk.capture(session)
+    desk.capture(held, given=HELD)
+    desk.sql("UPDATE cursors SET last_saved_index = due_index WHERE session_id = :s", s=settled.id)
+    desk.claim(leased, lease=60)
+    desk.sql("UPDATE cursors SET parked = 'no key' WHERE session_id = :s", s=parked.id)
+    desk.sql(
+        "UPDATE cursors SET run_at = now() + interval '1 hour' WHERE session_id = :s", s=later.id
+    )
+    assert desk.run(take_due, again=0, most=10) == [due.id]
+    desk.sql(
+        "UPDATE cursors SET lease_until = now() - interval '1 s' WHERE session_id = :s", s=leased.id
+    )
+    assert set(desk.run(take_due, again=0, most=10)) == {due.id, leased.id}
+    with desk.holding(due):
+        assert desk.run(take_due, again=0, most=10) == [leased.id]
+
+
+def test_prefetches_fire_once_a_turn(desk, together):
+    session = desk.open()
+    assert desk.run(take_prefetch, session.id) is None
+    for turn in (1, 2):
+        desk.capture(session)
+        found = together(lambda _: desk.run(take_prefetch, session.id), 8)
+        assert sorted(t for t in found if t is not None) == [turn]
+    desk.capture(session)
+    desk.capture(session)
+    assert desk.run(take_prefetch, session.id) == 4
+    assert desk.run(take_prefetch, session.id) is None
+    assert desk.run(take_prefetch, uuid.uuid4()) is None

@@ -1,0 +1,104 @@
+"""The broker's contract: one configuration, five queues, tasks of ids and small numbers only."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import uuid
+
+import pytest
+from celery import Celery
+from celery.app.defaults import NAMESPACES, flatten
+from celery.exceptions import QueueNotFound
+from redis import Redis
+
+from afterturn_models import signatures
+from afterturn_models.broker import celery_config, send
+from afterturn_models.signatures import QUEUES, TASK_QUEUE, Signature
+
+SESSION = uuid.uuid4()
+EVERY = [
+    signatures.sync_session(SESSION),
+    signatures.sync_session(SESSION, task_id="t1"),
+    signatures.prefetch_context(SESSION, 3),
+    signatures.prefetch_dialectic(SESSION, 3),
+]
+
+
+@pytest.fixture
+def app(redis_url):
+    made = Celery("contract", set_as_current=False)
+    made.config_from_object(celery_config(redis_url, visibility_timeout=77))
+    yield made
+    made.close()
+
+
+def test_celery_knows_every_setting_that_we_say(app, redis_url):
+    names = {name for name, _ in flatten(NAMESPACES)}
+    # The backend reads this one, which Celery documents and does not list.
+    assert set(celery_config(redis_url)) - names == {"redis_backend_health_check_interval"}
+    parameters = app.backend.connparams
+    assert parameters["health_check_interval"] == parameters["socket_timeout"] == 5
+    assert parameters["socket_connect_timeout"] == 3
+    assert parameters["socket_keepalive"] is True
+
+
+def test_every_queue_is_there_with_its_own_key(app):
+    queues = app.amqp.queues
+    assert set(queues) == set(QUEUES)
+    assert {name: queue.routing_key for name, queue in queues.items()} == {q: q for q in QUEUES}
+    assert app.conf.broker_transport_options["visibility_timeout"] == 77
+    assert app.conf.accept_content == ["json"]
+    assert app.conf.result_accept_content == ["json"]
+
+
+def test_every_task_is_routed_to_its_queue(app):
+    for task, queue in TASK_QUEUE.items():
+        assert app.amqp.router.route({}, task)["queue"].name == queue
+
+
+def test_an_unknown_queue_is_not_made_up(app):
+    with pytest.raises(QueueNotFound):
+        app.amqp.router.route({"queue": "nowhere"}, "x")
+
+
+@pytest.mark.parametrize("signature", EVERY, ids=lambda s: s.name)
+def test_a_task_arrives_in_its_queue_with_its_arguments(app, redis_url, signature):
+    send(app, signature)
+    with Redis.from_url(redis_url) as client:
+        assert client.llen(f"afterturn:{signature.queue}") == 1
+        envelope = json.loads(client.lindex(f"afterturn:{signature.queue}", 0))
+    headers = envelope["headers"]
+    assert (headers["task"], headers["ignore_result"]) == (signature.name, signature.ignore_result)
+    assert envelope["content-type"] == "application/json"
+    assert signature.task_id in {None, headers["id"]}
+
+
+@pytest.mark.parametrize("signature", EVERY, ids=lambda s: s.name)
+def test_no_task_carries_text(signature):
+    assert set(signature.kwargs) <= {"session_id", "turn"}
+    for value in signature.kwargs.values():
+        assert isinstance(value, int) or uuid.UUID(value) == SESSION
+    assert len(json.dumps(signature.kwargs)) < 100
+
+
+def test_every_maker_of_signatures_is_tested_here():
+    makers = {
+        name
+        for name, member in inspect.getmembers(signatures, inspect.isfunction)
+        if not name.startswith("_") and member.__module__ == signatures.__name__
+        and member.__annotations__.get("return") == "Signature"
+    }  # fmt: skip
+    assert {s.name.removeprefix("afterturn.") for s in EVERY} == makers
+
+
+def test_a_result_is_kept_only_where_somebody_will_read_it():
+    assert [s.ignore_result for s in EVERY] == [True, False, False, False]
+    ids = [s.task_id for s in EVERY[1:]]
+    assert ids == ["t1", f"{SESSION}.3.context", f"{SESSION}.3.dialectic"]
+
+
+def test_every_name_has_a_queue_that_exists():
+    assert set(TASK_QUEUE.values()) <= set(QUEUES)
+    with pytest.raises(KeyError):
+        _ = Signature("afterturn.unheard_of").queue
