@@ -1,0 +1,1 @@
+"""What stands in on an empty machine: Postgres, Valkey, a Honcho, the whole stack."""
