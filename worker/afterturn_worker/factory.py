@@ -1,0 +1,75 @@
+"""The factory of the Celery app: configuration, tasks, the steps that run in every worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery, signals
+
+from afterturn_models.broker import celery_config
+from afterturn_models.errors import ConfigurationError
+from afterturn_models.settings import Settings, load
+from afterturn_worker import logs
+from afterturn_worker.heartbeat import Heartbeat
+from afterturn_worker.relay import Relay
+from afterturn_worker.resources import Resources, dispose, use
+
+TASKS = (
+    "afterturn_worker.tasks.sync",
+    "afterturn_worker.tasks.prefetch",
+    "afterturn_worker.tasks.beat",
+)
+
+
+def make_app(settings: Settings | None = None) -> Celery:
+    """Assemble the app; raises ConfigurationError where no broker is configured."""
+    chosen = settings or load().settings
+    if not chosen.redis_url:
+        raise ConfigurationError(
+            "no Redis: set AFTERTURN_REDIS_URL, or start everything with: afterturn up"
+        )
+    app = Celery("afterturn", include=TASKS)
+    app.conf.update(
+        celery_config(chosen.redis_url, visibility_timeout=_visibility(chosen)),
+        worker_direct=True,  # the queue that a worker's heartbeat goes through
+        worker_pool="threads",  # it waits on HTTP; prefork starves
+        worker_concurrency=16,
+        worker_hijack_root_logger=False,
+    )
+    app.steps["worker"].add(Relay)
+    app.steps["worker"].add(Heartbeat)
+    return app
+
+
+def _visibility(settings: Settings) -> int:
+    """Give a time that exceeds every task's, or the broker would start it again meanwhile."""
+    return int(max(120.0, 2 * settings.chat_seconds))
+
+
+@signals.setup_logging.connect
+def _logs(loglevel: int | str | None = None, **_: Any) -> None:
+    logs.configure(loglevel or "INFO")
+
+
+@signals.worker_init.connect
+def _open(sender: Any, **_: Any) -> None:
+    """Build nothing yet, but refuse to start a worker that could do no work."""
+    process = Resources(
+        load().settings, owner=sender.hostname, threads=int(sender.concurrency or 16)
+    )
+    try:
+        process.check()
+    except ConfigurationError as error:
+        raise SystemExit(f"afterturn: {error}") from None
+    use(process)
+
+
+@signals.worker_process_init.connect
+def _forked(**_: Any) -> None:
+    dispose()  # a child of a prefork pool makes its own
+
+
+@signals.worker_shutdown.connect
+@signals.worker_process_shutdown.connect
+def _close(**_: Any) -> None:
+    dispose()

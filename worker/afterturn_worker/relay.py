@@ -1,0 +1,40 @@
+"""The relay: every few seconds, in every worker, one query over Postgres for what was left behind.
+
+A lost hint, a retry whose time has come, a lease that ran out, a session gone quiet: all are
+cursors with `last_saved_index < due_index` and `run_at` past. There is no beat to run or to lose.
+"""
+
+from __future__ import annotations
+
+from kombu.exceptions import OperationalError
+
+from afterturn_models import signatures
+from afterturn_models.broker import send
+from afterturn_models.store import due
+from afterturn_worker.periodic import Periodic, log
+from afterturn_worker.resources import resources
+
+_MOST = 500  # sessions a tick; the next tick takes more
+
+
+class Relay(Periodic):
+    """Hints at every session that is due and that nobody works on."""
+
+    name = "afterturn.relay"
+    label = "relay"
+
+    def seconds(self) -> float:
+        """Give the time between two ticks."""
+        return resources().settings.relay_seconds
+
+    def tick(self) -> None:
+        """Make quiet sessions due, then hint at what is due."""
+        process = resources()
+        with process.database.statement() as connection:
+            due.raise_quiet(connection, idle=process.settings.idle_seconds, most=_MOST)
+            found = due.take_due(connection, again=process.settings.relay_seconds, most=_MOST)
+        try:
+            for session_id in found:
+                send(self.worker.app, signatures.sync_session(session_id))
+        except (OperationalError, OSError) as error:
+            log.warning("broker_unavailable", error=str(error), left=len(found))

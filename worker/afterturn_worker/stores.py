@@ -1,0 +1,104 @@
+"""The flows' ports on Postgres: each method one statement, with what was learned kept at hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from afterturn_models.lru import Lru
+from afterturn_models.store import cursors, due, members, messages, sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from uuid import UUID
+
+    from afterturn_models.db import Database
+    from afterturn_models.store.sessions import TurnFacts
+    from afterturn_models.values import (
+        Claim,
+        Intent,
+        Observing,
+        Outgoing,
+        Postponement,
+        Standing,
+    )
+
+_MEMBERS = 10_000
+
+
+class PostgresStore:
+    """`SyncStore` and `TurnStore` for the worker called `owner`."""
+
+    def __init__(self, database: Database, owner: str) -> None:
+        self._database = database
+        self._owner = owner
+        self._members: Lru[tuple[str, str, str], bool] = Lru(_MEMBERS)
+
+    def claim(self, session_id: UUID, *, lease: float) -> Claim | None:
+        """Take the lease."""
+        with self._database.statement() as connection:
+            return cursors.claim(connection, session_id, owner=self._owner, lease=lease)
+
+    def standing(self, session_id: UUID) -> Standing:
+        """Tell where the session stands."""
+        with self._database.statement() as connection:
+            return cursors.standing(connection, session_id)
+
+    def outgoing(
+        self, session_id: UUID, *, after: int, upto: int, limit: int
+    ) -> Sequence[Outgoing]:
+        """Read rows beyond `after`."""
+        with self._database.statement() as connection:
+            return messages.outgoing(connection, session_id, after=after, upto=upto, limit=limit)
+
+    def unknown_members(
+        self, workspace: str, honcho_session: str, peers: Iterable[str]
+    ) -> set[str]:
+        """Tell which peers Honcho has not been told of; what it was told is asked for once."""
+        unsure = {
+            peer for peer in peers if not self._members.get((workspace, honcho_session, peer))
+        }
+        if not unsure:
+            return unsure
+        with self._database.statement() as connection:
+            known = members.known_members(connection, workspace, honcho_session, unsure)
+        self._remember(workspace, honcho_session, known)
+        return unsure - known
+
+    def note_members(
+        self, workspace: str, honcho_session: str, peers: Mapping[str, Observing]
+    ) -> None:
+        """Write down that Honcho was told of `peers`."""
+        with self._database.statement() as connection:
+            members.note_members(connection, workspace, honcho_session, peers)
+        self._remember(workspace, honcho_session, peers)
+
+    def advance(
+        self, claim: Claim, *, saved: int, intent: Intent | None, lease: float
+    ) -> int | None:
+        """Settle up to `saved` and commit the next intent."""
+        with self._database.statement() as connection:
+            return cursors.advance(connection, claim, saved=saved, intent=intent, lease=lease)
+
+    def release(self, claim: Claim, *, saved: int) -> bool:
+        """Settle up to `saved` and give the lease back."""
+        with self._database.statement() as connection:
+            return cursors.release(connection, claim, saved=saved)
+
+    def postpone(self, claim: Claim, delay: Postponement) -> bool:
+        """Give the lease back until later."""
+        with self._database.statement() as connection:
+            return cursors.postpone(connection, claim, delay)
+
+    def last_turn(self, session_id: UUID) -> TurnFacts | None:
+        """Read what was said last."""
+        with self._database.statement() as connection:
+            return sessions.last_turn(connection, session_id)
+
+    def take_prefetch(self, session_id: UUID) -> int | None:
+        """Claim the prefetches of the last turn."""
+        with self._database.statement() as connection:
+            return due.take_prefetch(connection, session_id)
+
+    def _remember(self, workspace: str, honcho_session: str, peers: Iterable[str]) -> None:
+        for peer in peers:
+            self._members.put((workspace, honcho_session, peer), True)
