@@ -30,6 +30,10 @@ def celery_config(redis_url: str, *, visibility_timeout: int = 120) -> dict[str,
     }
     return {
         "broker_url": redis_url,
+        # Said for both ways too: CELERY_BROKER_URL, which another project may have set in this
+        # environment, comes before broker_url and not before these.
+        "broker_read_url": redis_url,
+        "broker_write_url": redis_url,
         "result_backend": redis_url,
         "broker_transport_options": transport,
         "result_backend_transport_options": {"global_keyprefix": RESULT_PREFIX},

@@ -102,3 +102,11 @@ def test_every_name_has_a_queue_that_exists():
     assert set(TASK_QUEUE.values()) <= set(QUEUES)
     with pytest.raises(KeyError):
         _ = Signature("afterturn.unheard_of").queue
+
+
+def test_another_projects_broker_in_the_environment_does_not_count(monkeypatch):
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://elsewhere:6379/0")
+    app = Celery("afterturn-test", set_as_current=False)
+    app.conf.update(celery_config("redis://ours:6379/0"))
+    assert app.connection_for_write().as_uri() == "redis://ours:6379/0"
+    assert app.connection_for_read().as_uri() == "redis://ours:6379/0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from celery import Celery, signals
@@ -28,6 +29,8 @@ def make_app(settings: Settings | None = None) -> Celery:
         raise ConfigurationError(
             "no Redis: set AFTERTURN_REDIS_URL, or start everything with: afterturn up"
         )
+    # Celery would take another project's backend from here, whatever its configuration says.
+    os.environ.pop("CELERY_RESULT_BACKEND", None)
     app = Celery("afterturn", include=TASKS)
     app.conf.update(
         celery_config(chosen.redis_url, visibility_timeout=_visibility(chosen)),

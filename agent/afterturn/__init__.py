@@ -1,0 +1,29 @@
+"""What an agent process imports and runs: `Memory` and the command line."""
+
+from afterturn.memory import Memory
+from afterturn.recall import Recall
+from afterturn.session import Session
+from afterturn.turn import Turn, TurnResult
+from afterturn_models.errors import (
+    AfterturnError,
+    CaptureError,
+    ConfigurationError,
+    SchemaError,
+    StoreUnavailableError,
+)
+from afterturn_models.values import ContextResult, Message
+
+__all__ = [
+    "AfterturnError",
+    "CaptureError",
+    "ConfigurationError",
+    "ContextResult",
+    "Memory",
+    "Message",
+    "Recall",
+    "SchemaError",
+    "Session",
+    "StoreUnavailableError",
+    "Turn",
+    "TurnResult",
+]

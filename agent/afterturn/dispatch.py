@@ -1,0 +1,138 @@
+"""Hints to Celery from a thread of their own: a dead or black-holed Redis costs a turn nothing.
+
+A hint says that a session may have something to do. Hints of one session that wait are one hint,
+so the queue is bounded by the sessions that talk. One that cannot be sent is dropped, and for a
+while none is tried: the relay finds the work in Postgres all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from afterturn_models.broker import celery_config, send
+from afterturn_models.signatures import sync_session
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+log = logging.getLogger("afterturn.dispatch")
+
+_MOST_WAITING = 10_000
+_PAUSE = 5.0  # seconds without a try after one that failed
+
+
+class Dispatcher:
+    """Sends hints in the background; one a process, safe between threads and after a fork."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis_url = redis_url
+        self._waiting: dict[UUID, None] = {}
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._app: Any = None  # touched by the thread only
+        self._closing = False
+        self._busy = False
+        self.sent = 0
+        self.dropped = 0
+
+    def hint(self, session_id: UUID) -> None:
+        """Note that a session may have work, and return at once."""
+        with self._wake:
+            if len(self._waiting) >= _MOST_WAITING:
+                self.dropped += 1
+                return
+            self._waiting[session_id] = None
+            # A thread does not survive a fork: the child starts its own with its first hint.
+            if self._thread is None or not self._thread.is_alive():
+                self._start()
+            self._wake.notify_all()
+
+    def forked(self) -> None:
+        """Start afresh in a forked child: what was waiting is its parent's to send.
+
+        The condition is made anew, since the parent's thread may have held its lock.
+        """
+        self._wake = threading.Condition()
+        self._waiting = {}
+        self._thread = None
+        self._app = None
+        self._busy = self._closing = False
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="afterturn-dispatch", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # a process that ends starts no more threads
+            self.dropped += len(self._waiting)
+            self._waiting = {}
+        else:
+            self._thread = thread
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until no hint is waiting, at most `timeout` seconds; tell whether that is so."""
+        with self._wake:
+            return self._wake.wait_for(lambda: not self._waiting and not self._busy, timeout)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Send what is waiting and end the thread, within `timeout` seconds in all."""
+        if self._thread is None:
+            return
+        deadline = time.monotonic() + timeout
+        self.drain(timeout)
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        while (waiting := self._next()) is not None:
+            if not self._send(waiting):
+                self._pause()
+            with self._wake:
+                self._busy = False
+                self._wake.notify_all()
+        if self._app is not None:
+            self._app.close()
+            self._app = None
+
+    def _next(self) -> list[UUID] | None:
+        with self._wake:
+            self._wake.wait_for(lambda: self._waiting or self._closing)
+            waiting, self._waiting = list(self._waiting), {}
+            self._busy = bool(waiting)
+            return waiting or None
+
+    def _send(self, waiting: list[UUID]) -> bool:
+        for place, session_id in enumerate(waiting):
+            try:
+                self._app = self._app or self._make_app()
+                send(self._app, sync_session(session_id))
+                self.sent += 1
+            except Exception as error:  # noqa: BLE001 - whatever the broker's client raises, a hint may be lost
+                self.dropped += len(waiting) - place
+                log.warning("hints not sent, the relay will find them: %s", error)
+                return False
+        return True
+
+    def _pause(self) -> None:
+        """Let hints come and go for a while, rather than try a broker that is away."""
+        until = time.monotonic() + _PAUSE
+        with self._wake:
+            self._busy = False
+            self._wake.notify_all()
+            while not self._closing and (left := until - time.monotonic()) > 0:
+                self.dropped += len(self._waiting)
+                self._waiting = {}
+                self._wake.notify_all()
+                self._wake.wait(left)
+
+    def _make_app(self) -> Any:
+        # Celery is imported here, in the background: an agent starts without waiting for it.
+        from celery import Celery
+
+        app = Celery("afterturn-agent", set_as_current=False)
+        app.conf.update(celery_config(self._redis_url))
+        return app

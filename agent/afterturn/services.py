@@ -1,0 +1,102 @@
+"""What the sessions of one process share: Postgres, Redis, the dispatcher, caches, the spool."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import TYPE_CHECKING
+
+from afterturn.capture import Capturer
+from afterturn.dispatch import Dispatcher
+from afterturn.history import Histories
+from afterturn.recall import Popper
+from afterturn.spool import Spool
+from afterturn_models.db import Database
+from afterturn_models.errors import ConfigurationError
+from afterturn_models.policy.write_frequency import ASYNC
+from afterturn_models.sources import home
+from afterturn_models.store.capture import WritePolicy
+
+if TYPE_CHECKING:
+    from afterturn.turn import Turn
+    from afterturn_models.settings import Loaded
+
+_POLICY = {
+    "user_memory_mode": "userMemoryMode",
+    "agent_memory_mode": "agentMemoryMode",
+    "memory_mode": "memoryMode",
+    "write_frequency": "writeFrequency",
+    "save_messages": "saveMessages",
+}
+_GIVEN = "keyword arguments"
+_PATIENCE = 5.0  # seconds without a word from Postgres after which a turn is spooled
+_alive: weakref.WeakSet[Services] = weakref.WeakSet()
+
+
+class Services:
+    """Built once a process from its settings."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        """Raise ConfigurationError where the database or Redis is not configured."""
+        self.settings = loaded.settings
+        if not self.settings.database_url or not self.settings.redis_url:
+            missing = "database" if not self.settings.database_url else "Redis"
+            variable = "DATABASE" if not self.settings.database_url else "REDIS"
+            raise ConfigurationError(
+                f"no {missing}: set AFTERTURN_{variable}_URL, or start everything with: afterturn up"
+            )
+        self.database = Database(
+            self.settings.database_url, name="afterturn-agent", patience=_PATIENCE
+        )
+        self.popper = Popper(self.settings.redis_url)
+        self.dispatcher = Dispatcher(self.settings.redis_url)
+        self.spool = Spool(home() / "spool")
+        self.capturer = Capturer(self.database, self.spool, Spool(home() / "spool-refused"))
+        self.histories = Histories(self.database, self.settings.history_cache_entries)
+        self.policy = _policy(loaded)
+        # Held here, so that a turn outlives an agent that let go of its session in the middle.
+        self.unfinished: set[Turn] = set()
+        _alive.add(self)
+
+    def forked(self) -> None:
+        """Go on in a forked child, with nothing of what its parent was in the middle of."""
+        self.database.forked()
+        self.popper.forked()
+        self.dispatcher.forked()
+        self.capturer.forked()
+        self.histories.forked()
+        self.unfinished = set()
+
+    def close(self) -> None:
+        """Send what hints are waiting, and close every connection."""
+        self.dispatcher.close()
+        self.popper.close()
+        self.capturer.close()
+        self.database.close()
+        _alive.discard(self)
+
+
+def _policy(loaded: Loaded) -> WritePolicy:
+    """Split the writer's word: keyword arguments come before Postgres, all else behind it."""
+    said = {
+        name: value for name in _POLICY if (value := getattr(loaded.settings, name)) is not None
+    }
+    given = {name: value for name, value in said.items() if loaded.origins.get(name) == _GIVEN}
+    rest = {name: value for name, value in said.items() if name not in given}
+    rest.setdefault("write_frequency", ASYNC)
+    return WritePolicy(_as_text(given), _as_text(rest))
+
+
+def _as_text(values: dict[str, object]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (_POLICY[name], str(value).lower() if isinstance(value, bool) else str(value))
+        for name, value in values.items()
+    )
+
+
+def _after_fork() -> None:
+    for services in list(_alive):
+        services.forked()
+
+
+os.register_at_fork(after_in_child=_after_fork)

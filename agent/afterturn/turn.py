@@ -1,0 +1,156 @@
+"""A turn: what was recalled for it, what is said in it, and the end that makes it durable."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from afterturn.capture import row_id
+from afterturn_models.policy.text import clean_text, is_blank
+from afterturn_models.policy.tokens import estimate_tokens
+from afterturn_models.values import NewMessage, Role
+
+if TYPE_CHECKING:
+    from afterturn.recall import Recall
+    from afterturn.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """What came of a turn's end, which is durable in either case.
+
+    `synced`: everything of it is known to be settled at Honcho (it is waited for with the write
+    frequency `turn` only). `spooled`: Postgres was away, and the turn waits in a local file.
+    """
+
+    synced: bool
+    spooled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    role: Role
+    peer: str
+    content: str
+    at: dt.datetime
+
+
+class Turn:
+    """One turn of a conversation, from the user's message to the agent's reply."""
+
+    def __init__(
+        self,
+        session: Session,
+        text: str,
+        *,
+        author: str,
+        at: dt.datetime | None,
+        recall: Recall | None,
+        context: str,
+        system: str,
+    ) -> None:
+        self.id = uuid.uuid4()
+        self.recall = recall
+        self.context = context
+        self.system = system
+        self._session = session
+        self._said = [_Said(Role.USER, author, _text(text), at or _now())]
+        self._captured = 0  # how many of them are durable already
+        self._interim: TurnResult | None = None
+        self._result: TurnResult | None = None
+        self._lock = threading.Lock()
+
+    def add(self, role: str, content: str, *, at: dt.datetime | None = None) -> None:
+        """Add a message in between, such as a tool's answer; tool messages stay here.
+
+        Raises ValueError for a role that is not user, assistant or tool, and for a turn that has
+        ended; TypeError for a content that is no text.
+        """
+        try:
+            speaker = Role(role)
+        except ValueError:
+            raise ValueError(f"{role!r} is no role; use user, assistant or tool") from None
+        said = _Said(speaker, self._peer(speaker), _text(content), at or _now())
+        with self._lock:
+            if self._result is not None:
+                raise ValueError("this turn has ended; begin the next one")
+            self._said.append(said)
+
+    def end(self, reply: str | None = None) -> TurnResult:
+        """End the turn with the agent's reply and make it durable; None: it was interrupted.
+
+        A second call gives the first one's result. Where the session's next turn began before
+        this end, what was said until then is captured already, and the rest comes behind it.
+        Raises CaptureError where neither Postgres nor the spool took the turn: nothing was
+        written then, and it can be ended again; TypeError for a reply that is no text.
+        """
+        said = []
+        if reply is not None:
+            said.append(_Said(Role.ASSISTANT, self._peer(Role.ASSISTANT), _text(reply), _now()))
+        with self._lock:
+            if self._result is None:
+                self._result = self._capture(said, wait=True)
+            return self._result
+
+    def interrupt(self) -> None:
+        """Make durable what was said so far, since the session goes on without this turn's end.
+
+        Called by the session. It does not wait for an end that another thread is in the middle
+        of. Raises CaptureError.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._result is None:
+                self._interim = self._capture([], wait=False)
+        finally:
+            self._lock.release()
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether the turn is durable."""
+        return self._result is not None
+
+    def _peer(self, role: Role) -> str:
+        return self._said[0].peer if role is Role.USER else self._session.agent_peer
+
+    def _capture(self, more: list[_Said], *, wait: bool) -> TurnResult:
+        said = [*self._said, *more]
+        rows = [self._row(place, one) for place, one in enumerate(said)][self._captured :]
+        if not rows and self._interim is not None:
+            return self._interim
+        result = self._session.finish(self, rows, wait=wait)
+        self._said, self._captured = said, len(said)
+        return result
+
+    def _row(self, place: int, one: _Said) -> NewMessage:
+        content = clean_text(one.content)
+        return NewMessage(
+            id=row_id(self.id, place),
+            role=one.role,
+            peer=one.peer,
+            content=content,
+            at=one.at,
+            tokens=estimate_tokens(content),
+            local=_stays(one.role, content),
+        )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a message is text, not {type(value).__name__}")
+    return value
+
+
+def _stays(role: Role, content: str) -> str | None:
+    """Say why a message stays here whatever the modes say; None where they decide."""
+    if role is Role.TOOL:
+        return "tool"
+    return "blank" if is_blank(content) else None  # Honcho's SDK refuses text without a letter
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

@@ -1,0 +1,324 @@
+"""Recall: one round trip, destructive, never stale, and never in the way of a turn."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from uuid import uuid4
+
+import pytest
+
+from afterturn import ConfigurationError, Memory, Recall
+from afterturn.recall import Awaited, Popper
+from afterturn_models.prefetched import context_task_id, dialectic_task_id, result_key
+from support.tcp_proxy import TcpProxy
+from support.waiting import eventually
+
+
+@pytest.fixture(autouse=True)
+def probes_are_quick(monkeypatch):
+    monkeypatch.setattr("afterturn.breaker._EVERY", 0.2)
+
+
+@pytest.fixture
+def talk(memory):
+    """Give a session that has had one turn."""
+    session = memory.session(name="talk")
+    session.begin_turn("hello").end("hello you")
+    return session
+
+
+@pytest.fixture
+def redis_proxy(redis_url):
+    with TcpProxy(redis_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def database_proxy(shared_database):
+    with TcpProxy(shared_database) as proxy:
+        yield proxy
+
+
+def test_a_cold_turn_has_no_context_and_no_recall(memory):
+    turn = memory.session(name="talk").begin_turn("hello")
+    assert (turn.context, turn.recall) == ("", None)
+
+
+def test_what_was_prefetched_is_in_the_next_turn(talk, look):
+    look.put("talk", 1, context="likes tea", dialectic="offer tea")
+    turn = talk.begin_turn("thirsty")
+    assert turn.recall.context.representation == "likes tea"
+    assert turn.recall.dialectic == "offer tea"
+    assert (turn.recall.context_turn, turn.recall.dialectic_turn) == (1, 1)
+    assert "likes tea" in turn.context
+    assert "offer tea" in turn.context
+
+
+def test_a_pop_is_destructive(talk, look):
+    look.put("talk", 1, context="likes tea", dialectic="offer tea")
+    talk.begin_turn("one").end("one")
+    assert not look.redis.keys("afterturn:celery-task-meta-*")
+    assert talk.begin_turn("two").recall is None
+
+
+def test_a_result_comes_later_than_its_turn_and_is_still_new(talk, look):
+    assert talk.begin_turn("two").recall is None
+    talk.begin_turn("three").end("three")
+    look.put("talk", 1, context="late")
+    assert talk.begin_turn("four").recall.context.representation == "late"
+
+
+def test_of_two_late_results_only_the_newer_is_ever_seen(talk, look):
+    talk.begin_turn("two").end("two")
+    look.put("talk", 1, context="first", dialectic="first")
+    look.put("talk", 2, context="second", dialectic="second")
+    recall = talk.begin_turn("three").recall
+    assert (recall.context.representation, recall.dialectic) == ("second", "second")
+    assert talk.begin_turn("four").recall is None
+    assert not look.redis.keys("afterturn:celery-task-meta-*")
+
+
+def test_what_is_not_newer_than_the_last_is_dropped(talk, look):
+    talk.begin_turn("two").end("two")
+    look.put("talk", 2, context="second")
+    assert talk.begin_turn("three").recall.context_turn == 2
+    look.put("talk", 1, context="first")
+    assert talk.begin_turn("four").recall is None
+
+
+def test_context_and_dialectic_come_each_in_their_time(talk, look):
+    look.put("talk", 1, context="facts")
+    first = talk.begin_turn("two").recall
+    assert (first.dialectic, first.dialectic_turn) == (None, 0)
+    look.put("talk", 1, dialectic="insight")
+    second = talk.begin_turn("three").recall
+    assert (second.context, second.dialectic, second.dialectic_turn) == (None, "insight", 1)
+
+
+def test_at_most_three_turns_are_awaited(talk, look):
+    for number in range(2, 5):
+        talk.begin_turn(str(number)).end(str(number))
+    look.put("talk", 1, context="stale", dialectic="stale")
+    look.put("talk", 2, dialectic="not stale")
+    recall = talk.begin_turn("five").recall
+    assert (recall.context, recall.dialectic_turn) == (None, 2)
+
+
+def test_at_open_the_last_turn_of_the_session_is_awaited(talk, look):
+    look.put("talk", 1, context="from before")
+    with Memory.open() as another:
+        assert another.session(name="talk").begin_turn("back").context.count("from before") == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[1, 2]",
+        b"17",
+        b'{"status": "SUCCESS"}',
+        b'{"status": "FAILURE", "result": {"exc_type": "KeyError", "exc_message": ["x"]}}',
+        b'{"status": "SUCCESS", "result": null}',
+        b'{"status": "SUCCESS", "result": "text"}',
+        b'{"status": "SUCCESS", "result": {"turn": true, "context": {}}}',
+        b'{"status": "SUCCESS", "result": {"turn": 1, "context": {"representation": 3}}}',
+        b"[" * 100_000,
+        json.dumps({"status": "SUCCESS", "result": {"turn": 10**9, "dialectic": "x"}}).encode(),
+    ],
+)
+def test_a_result_that_is_none_is_cold_and_does_not_stop_what_follows(redis_url, look, raw):
+    session, popper, awaited = uuid4(), Popper(redis_url), Awaited()
+    awaited.expect(1)
+    look.redis.set(result_key(context_task_id(session, 1)), raw)
+    look.redis.set(result_key(dialectic_task_id(session, 1)), raw)
+    assert awaited.pop(popper, session) is None
+    awaited.expect(2)
+    look.put_raw(dialectic_task_id(session, 2), {"turn": 2, "dialectic": "good"})
+    assert awaited.pop(popper, session) == Recall(dialectic="good", dialectic_turn=2)
+    popper.close()
+
+
+def test_a_key_of_another_kind_is_cold(talk, look):
+    look.redis.hset(result_key(context_task_id(look.id("talk"), 1)), "a", "b")
+    turn = talk.begin_turn("two")
+    assert (turn.recall, turn.context) == (None, "")
+
+
+def test_a_warm_pop_is_one_round_trip_and_nothing_else(
+    agent_env, look, redis_proxy, database_proxy, monkeypatch
+):
+    sends, connects = [], []
+    with Memory.open(redis_url=redis_proxy.url, database_url=database_proxy.url) as memory:
+        session = memory.session(name="talk")
+        session.begin_turn("warm up").end("yes")
+        session.begin_turn("warm up").end("yes")
+        assert memory._services.dispatcher.drain(20)
+        look.put("talk", 1, context="one", dialectic="one")
+        look.put("talk", 2, context="two", dialectic="two")
+        before = redis_proxy.requests, database_proxy.requests
+        here = threading.get_ident()
+        send, connect = socket.socket.sendall, socket.socket.connect
+
+        def counted(self, *data):
+            if threading.get_ident() == here:
+                sends.append(data)
+            return send(self, *data)
+
+        def connected(self, address):
+            connects.append(address)
+            return connect(self, address)
+
+        monkeypatch.setattr(socket.socket, "sendall", counted)
+        monkeypatch.setattr(socket.socket, "connect", connected)
+        turn = session.begin_turn("now")
+        monkeypatch.undo()
+        after = redis_proxy.requests, database_proxy.requests
+        assert turn.recall.context_turn == 2
+        assert len(sends) == 1
+        assert connects == []
+        assert (after[0] - before[0], after[1] - before[1]) == (1, 0)
+
+
+def test_wait_waits_for_what_comes(talk, look):
+    threading.Timer(0.3, look.put, ("talk", 1), {"context": "just in time"}).start()
+    started = time.monotonic()
+    turn = talk.begin_turn("two", wait=10)
+    assert turn.recall.context.representation == "just in time"
+    assert time.monotonic() - started < 5
+
+
+def test_wait_gives_up_at_its_deadline(talk):
+    started = time.monotonic()
+    assert talk.begin_turn("two", wait=0.4).recall is None
+    assert 0.4 <= time.monotonic() - started < 2
+
+
+def test_wait_is_no_wait_where_nothing_can_come(memory):
+    started = time.monotonic()
+    assert memory.session(name="new").begin_turn("one", wait=30).recall is None
+    assert time.monotonic() - started < 5
+
+
+def test_a_failed_prefetch_ends_the_wait(talk, look):
+    session = look.id("talk")
+    for task_id in (context_task_id(session, 1), dialectic_task_id(session, 1)):
+        look.put_raw(task_id, {"exc_type": "X", "exc_message": []}, status="FAILURE")
+    started = time.monotonic()
+    assert talk.begin_turn("two", wait=30).recall is None
+    assert time.monotonic() - started < 5
+
+
+def test_a_turn_that_ends_does_not_wait_for_one_that_waits(talk, look):
+    turn = talk.begin_turn("two")
+    begun = []
+    waiting = threading.Thread(target=lambda: begun.append(talk.begin_turn("three", wait=30)))
+    waiting.start()
+    eventually(lambda: look.said("talk")[-1] == "two")  # interrupted: the other one is waiting
+    turn.end("re two")
+    assert not begun
+    assert look.said("talk")[-1] == "re two"
+    look.put("talk", 3, context="after the reply")
+    waiting.join()
+    assert begun[0].recall.context_turn == 3
+
+
+def warm(redis_proxy, look):
+    memory = Memory.open(redis_url=redis_proxy.url)
+    session = memory.session(name="talk")
+    for text in ("one", "two"):
+        session.begin_turn(text).end(text)
+    return memory, session
+
+
+def assert_heals(session, look):
+    """See that results reach the session again, by themselves."""
+    eventually(lambda: not session._services.popper._breaker.open)
+    look.put("talk", len({row["turn"] for row in look.rows("talk")}), context="healed")
+    assert "healed" in session.begin_turn("now?").context
+
+
+def test_a_black_hole_costs_one_turn_a_moment_and_heals(agent_env, look, redis_proxy):
+    memory, session = warm(redis_proxy, look)
+    with memory:
+        redis_proxy.silent = True
+        took = []
+        for number in range(4):
+            started = time.monotonic()
+            session.begin_turn(str(number)).end(str(number))
+            took.append(time.monotonic() - started)
+        assert took[0] < 2
+        assert max(took[1:]) < 0.25
+        redis_proxy.silent = False
+        assert_heals(session, look)
+
+
+def test_a_refused_connection_costs_next_to_nothing_and_heals(agent_env, look, redis_proxy):
+    memory, session = warm(redis_proxy, look)
+    with memory:
+        redis_proxy.refuse()
+        for number in range(4):
+            started = time.monotonic()
+            session.begin_turn(str(number)).end(str(number))
+            assert time.monotonic() - started < 1
+        redis_proxy.accept()
+        assert_heals(session, look)
+
+
+def test_a_connection_that_was_closed_while_idle_is_no_cold_turn(agent_env, look, redis_proxy):
+    memory, session = warm(redis_proxy, look)
+    with memory:
+        session.begin_turn("three").end("three")
+        redis_proxy.cut()
+        look.put("talk", 3, context="still warm")
+        assert "still warm" in session.begin_turn("four").context
+
+
+def test_a_socket_that_listens_and_never_answers(agent_env):
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        url = f"redis://127.0.0.1:{hole.getsockname()[1]}/0"
+        started = time.monotonic()
+        with Memory.open(redis_url=url) as memory:
+            session = memory.session(name="talk")
+            for number in range(5):
+                assert not session.begin_turn(str(number)).end(str(number)).spooled
+            assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 8  # the close is bounded too
+
+
+def test_an_answer_that_comes_too_late_is_never_taken_for_another(agent_env, look, redis_url):
+    class Late(TcpProxy):
+        def _pump(self, source, sink, who, last):
+            while True:
+                try:
+                    data = source.recv(65536)
+                    if not data:
+                        return sink.shutdown(socket.SHUT_WR)
+                    if who == "server" and self.silent:
+                        time.sleep(0.6)
+                    sink.sendall(data)
+                except OSError:
+                    return None
+
+    with Late(redis_url) as proxy, Memory.open(redis_url=proxy.url) as memory:
+        one, two = memory.session(name="one"), memory.session(name="two")
+        for session in (one, two):
+            session.begin_turn("a").end("a")
+        look.put("one", 1, context="secret of one")
+        look.put("two", 1, context="secret of two")
+        proxy.silent = True
+        assert one.begin_turn("b").context == ""
+        proxy.silent = False
+        eventually(lambda: not memory._services.popper._breaker.open)
+        context = two.begin_turn("b").context
+        assert "secret of two" in context
+        assert "secret of one" not in context
+
+
+@pytest.mark.parametrize("url", ["nonsense", "redis://host:port/0", "http://127.0.0.1/"])
+def test_a_redis_url_that_is_none_is_said_so(agent_env, url):
+    with pytest.raises(ConfigurationError, match="Redis URL cannot be read"):
+        Memory.open(redis_url=url)
