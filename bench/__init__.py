@@ -1,0 +1,1 @@
+"""Measurements: each beside the physical floor, interleaved in one run, so that ratios hold."""
