@@ -8,6 +8,7 @@ from afterturn_models.signatures import QUEUES, TASK_QUEUE, Signature
 
 RESULT_PREFIX = "afterturn:"  # in front of every result key
 QUEUE_PREFIX = "afterturn:"  # in front of every queue's list, so that one Redis serves others too
+NO_BACKEND = "disabled://"  # Celery's own word for it
 RESULT_EXPIRES = 3600  # seconds that a prefetched result waits for the next turn
 
 
@@ -63,6 +64,20 @@ def celery_config(redis_url: str, *, visibility_timeout: int = 120) -> dict[str,
     }
 
 
+def publisher_config(redis_url: str) -> dict[str, Any]:
+    """Give the Celery configuration of a process that only publishes, and whose hints may be lost.
+
+    A broker that refuses is tried once: kombu's way to a channel is to connect for 5 s, with
+    pauses of 2 s and more, whatever `retry=False` says of the publishing (6 s measured). Workers
+    go without this: their way back to a broker is the same one. And there is no backend here: it
+    would subscribe to each result that is kept (19 s on a refused connection), while the workers
+    keep results all the same, to be popped by key.
+    """
+    config = celery_config(redis_url)
+    transport = {**config["broker_transport_options"], "max_retries": 0}
+    return {**config, "broker_transport_options": transport, "result_backend": NO_BACKEND}
+
+
 class Publisher(Protocol):
     """What of a Celery app is needed to send a task by name."""
 
@@ -83,4 +98,5 @@ def send(app: Publisher, signature: Signature) -> None:
         queue=signature.queue,
         ignore_result=signature.ignore_result,
         retry=False,
+        **({"countdown": signature.after} if signature.after else {}),
     )

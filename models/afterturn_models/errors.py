@@ -5,6 +5,7 @@ AfterturnError
 ├── MissingExtraError       an optional part is not installed; names the extra
 ├── StoreUnavailableError   Postgres cannot be reached or refused the work
 ├── SchemaError             the database is not at this version's schema
+├── CopyUnderWayError       a copy to the same target has not ended yet
 ├── CaptureError            neither Postgres nor the spool took a turn; nothing was written
 └── HonchoFailure           what a request to Honcho came to
     ├── OutcomeUnknown      it may or may not have been stored: look before sending again
@@ -12,7 +13,7 @@ AfterturnError
         ├── Unreachable     DNS, connect or TLS failed, or the connection was refused
         ├── RateLimited     429; `retry_after` in seconds where Honcho said so
         ├── AccessRefused   401, 403: a person is needed
-        ├── Rejected        400, 413, 422: this content will never be taken as it is
+        ├── Rejected        400, 413, 422, or refused unsent: never taken as it is
         │   └── InvalidIdError  an id that must not get into a request's path
         └── Missing         404
 """
@@ -44,6 +45,10 @@ class StoreUnavailableError(AfterturnError):
 
 class SchemaError(AfterturnError):
     """The database has no schema, or another version's."""
+
+
+class CopyUnderWayError(AfterturnError):
+    """A copy to the same target has not ended yet."""
 
 
 class CaptureError(AfterturnError):
@@ -83,7 +88,23 @@ class AccessRefused(NotStored):
 
 
 class Rejected(NotStored):
-    """Honcho refused the content itself."""
+    """Honcho refused the request as it is.
+
+    `about_content` says that some message is at fault, and not the request around it; `index`
+    is that message's place (from 0), where it is known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        index: int | None = None,
+        about_content: bool = False,
+    ) -> None:
+        super().__init__(message, status=status)
+        self.index = index
+        self.about_content = about_content
 
 
 class InvalidIdError(Rejected):

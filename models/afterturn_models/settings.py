@@ -112,6 +112,10 @@ class Settings(BaseModel):
     chat_seconds: Seconds = 60.0
     turn_sync_seconds: Seconds = 10.0
 
+    # how much all workers together send to one Honcho; 0 is as much as they can
+    max_in_flight: int = Field(64, ge=0, le=10_000)
+    requests_per_second: float = Field(0.0, ge=0, le=100_000)
+
     @model_validator(mode="after")
     def _request_within_lease(self) -> Self:
         if self.request_seconds + LEASE_MARGIN > self.lease_seconds:

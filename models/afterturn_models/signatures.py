@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SYNC_SESSION = "afterturn.sync_session"
 PREFETCH_CONTEXT = "afterturn.prefetch_context"
 PREFETCH_DIALECTIC = "afterturn.prefetch_dialectic"
+RESYNC_PART = "afterturn.resync_part"
 BEAT = "afterturn.beat"
 
 INTERACTIVE, SYNC, PREFETCH, BULK, MAINTENANCE = (
@@ -32,6 +33,7 @@ TASK_QUEUE = {
     SYNC_SESSION: SYNC,
     PREFETCH_CONTEXT: PREFETCH,
     PREFETCH_DIALECTIC: PREFETCH,
+    RESYNC_PART: BULK,
     BEAT: MAINTENANCE,
 }
 
@@ -48,24 +50,36 @@ class Signature:
     kwargs: dict[str, Any] = field(default_factory=dict)
     task_id: str | None = None
     ignore_result: bool = True
+    in_bulk: bool = False
+    after: float = 0.0  # seconds that a worker keeps it before it is run
 
     @property
     def queue(self) -> str:
-        """The queue of this task's kind of work."""
-        return TASK_QUEUE[self.name]
+        """The queue of this task's kind of work, or of work that is to delay none."""
+        return BULK if self.in_bulk else TASK_QUEUE[self.name]
 
 
-def sync_session(session_id: UUID, *, task_id: str | None = None) -> Signature:
+def sync_session(
+    session_id: UUID, *, task_id: str | None = None, in_bulk: bool = False, after: float = 0.0
+) -> Signature:
     """Hint that a session may have something to sync or to prefetch.
 
-    With a `task_id` the result is kept, for a caller that waits for it.
+    With a `task_id` the result is kept, for a caller that waits for it. `in_bulk`: rows out of
+    their turn are sent as well, by the workers that do what is to delay nobody.
     """
     return Signature(
         SYNC_SESSION,
-        {"session_id": str(session_id)},
+        {"session_id": str(session_id)} | ({"late": True} if in_bulk else {}),
         task_id=task_id,
         ignore_result=task_id is None,
+        in_bulk=in_bulk,
+        after=after,
     )
+
+
+def resync_part(job_id: UUID, session_id: UUID) -> Signature:
+    """Hint that a re-sync job has work to do in a session."""
+    return Signature(RESYNC_PART, {"job_id": str(job_id), "session_id": str(session_id)})
 
 
 def prefetch_context(session_id: UUID, turn: int) -> Signature:

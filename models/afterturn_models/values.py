@@ -47,6 +47,7 @@ class Standing(StrEnum):
     """Where a session's sync stands when a task has done what it could."""
 
     SYNCED = "synced"  # everything due is settled
+    MORE = "more"  # a task's share is done, and there is more to do at once
     BUSY = "busy"  # another worker holds the lease, and goes on until nothing is due
     WAITING = "waiting"  # a back-off, a rate limit or a settling has not passed yet
     PARKED = "parked"  # a person is needed: wrong key, no permission
@@ -107,7 +108,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A captured row as a sync reads it; `content` is None where nothing is to be sent."""
+    """A captured row as a sync reads it; `content` is None where nothing is to be sent.
+
+    `mended`: Honcho refused it as it is, and takes it with its special tokens neutralised.
+    """
 
     id: UUID
     index: int
@@ -118,6 +122,7 @@ class Outgoing:
     at: datetime
     part: int = 0
     parts: int = 1
+    mended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,8 @@ class Claim:
     attempts: int
     intent: Intent | None
     settled: bool  # the settling time of `intent` has passed since its finder's claim
+    late: bool = False  # rows out of their turn are to be sent: repaired, or out of quarantine
+    narrowed_to: int | None = None  # messages in a batch, while a refusal is narrowed down
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +174,8 @@ class Postponement:
     `saved` is the last index that is settled all the same, `seconds` the wait, `error` what went
     wrong. `settling` keeps the intent and lets nobody look it up before the wait is over,
     `keep_intent` keeps it with the settling time it had; otherwise certainly nothing of it was
-    stored, and it is cleared. `parked` says what a person must do first.
+    stored, and it is cleared. `parked` says what a person must do first. `narrowed_to` is how
+    many messages go into the next batch, where a refusal is being narrowed down.
     """
 
     saved: int
@@ -176,6 +184,7 @@ class Postponement:
     settling: bool = False
     keep_intent: bool = False
     parked: str | None = None
+    narrowed_to: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,15 @@ from celery.exceptions import QueueNotFound
 from redis import Redis
 
 from afterturn_models import signatures
-from afterturn_models.broker import celery_config, send
+from afterturn_models.broker import celery_config, publisher_config, send
 from afterturn_models.signatures import QUEUES, TASK_QUEUE, Signature
 
 SESSION = uuid.uuid4()
 EVERY = [
     signatures.sync_session(SESSION),
     signatures.sync_session(SESSION, task_id="t1"),
+    signatures.sync_session(SESSION, in_bulk=True),
+    signatures.resync_part(SESSION, SESSION),
     signatures.prefetch_context(SESSION, 3),
     signatures.prefetch_dialectic(SESSION, 3),
 ]
@@ -76,10 +78,10 @@ def test_a_task_arrives_in_its_queue_with_its_arguments(app, redis_url, signatur
 
 @pytest.mark.parametrize("signature", EVERY, ids=lambda s: s.name)
 def test_no_task_carries_text(signature):
-    assert set(signature.kwargs) <= {"session_id", "turn"}
+    assert set(signature.kwargs) <= {"session_id", "job_id", "turn", "late"}
     for value in signature.kwargs.values():
         assert isinstance(value, int) or uuid.UUID(value) == SESSION
-    assert len(json.dumps(signature.kwargs)) < 100
+    assert len(json.dumps(signature.kwargs)) < 120
 
 
 def test_every_maker_of_signatures_is_tested_here():
@@ -93,9 +95,11 @@ def test_every_maker_of_signatures_is_tested_here():
 
 
 def test_a_result_is_kept_only_where_somebody_will_read_it():
-    assert [s.ignore_result for s in EVERY] == [True, False, False, False]
-    ids = [s.task_id for s in EVERY[1:]]
-    assert ids == ["t1", f"{SESSION}.3.context", f"{SESSION}.3.dialectic"]
+    assert [s.task_id for s in EVERY if not s.ignore_result] == [
+        "t1",
+        f"{SESSION}.3.context",
+        f"{SESSION}.3.dialectic",
+    ]
 
 
 def test_every_name_has_a_queue_that_exists():
@@ -110,3 +114,16 @@ def test_another_projects_broker_in_the_environment_does_not_count(monkeypatch):
     app.conf.update(celery_config("redis://ours:6379/0"))
     assert app.connection_for_write().hostname == "ours"
     assert app.connection_for_read().hostname == "ours"
+
+
+def test_a_publisher_tries_once_and_leaves_results_to_the_workers(redis_url):
+    app = Celery("publisher", set_as_current=False)
+    app.conf.update(publisher_config(redis_url))
+    send(app, signatures.sync_session(SESSION, task_id="t1"))
+    with Redis.from_url(redis_url) as client:
+        headers = json.loads(client.lindex("afterturn:sync", 0))["headers"]
+        assert client.pubsub_channels() == []
+    assert (headers["id"], headers["ignore_result"]) == ("t1", False)
+    assert app.conf.broker_transport_options["max_retries"] == 0
+    assert "max_retries" not in celery_config(redis_url)["broker_transport_options"]
+    app.close()

@@ -38,6 +38,7 @@ SELECT 'column', format('%s.%s', c.relname, a.attname),
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum > 0
+      AND NOT a.attisdropped
 UNION ALL
 SELECT 'constraint', format('%s.%s', conrelid::regclass, conname), pg_get_constraintdef(oid)
 FROM pg_constraint WHERE connamespace = 'public'::regnamespace
@@ -105,6 +106,73 @@ def test_down_leaves_nothing_and_up_again_makes_it_all(empty_database_url):
     assert shape(empty_database_url) == before
 
 
+# A database of the first schema with a session, its messages, and a job in each table that changes.
+FORMER_ROWS = """
+INSERT INTO workspaces (name) VALUES ('w');
+INSERT INTO sessions (workspace_id, key, honcho_session, user_peer, agent_peer, next_index)
+    SELECT id, 'k', 'k', 'ann', 'bot', 3 FROM workspaces;
+INSERT INTO cursors (session_id, last_saved_index, due_index) SELECT id, 1, 2 FROM sessions;
+INSERT INTO messages (id, session_id, index, turn_id, turn, role, peer, honcho_session, content,
+                      delivery, at)
+    SELECT gen_random_uuid(), id, n, gen_random_uuid(), 1, 'user', 'ann', 'k', 'm' || n, 'send', now()
+    FROM sessions, generate_series(1, 2) n;
+"""
+KEPT = """
+SELECT m.index, m.content, m.delivery, c.last_saved_index, c.due_index
+FROM messages m JOIN cursors c USING (session_id) ORDER BY m.index
+"""
+
+
+@pytest.fixture
+def former(empty_database_url):
+    """Give a database at the first schema, with rows in it, and its shape."""
+    migrate(empty_database_url)
+    downgrade(empty_database_url, "0001")
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute(FORMER_ROWS)
+    return empty_database_url, shape(empty_database_url), rows(empty_database_url, KEPT)
+
+
+def test_the_second_revision_keeps_rows_and_makes_what_is_declared(former, declared):
+    url, _, kept = former
+    migrate(url)
+    assert shape(url) == declared
+    assert len(kept) == 2
+    assert rows(url, KEPT) == kept
+    assert rows(url, "SELECT DISTINCT mended, late FROM messages") == [(False, None)]
+    assert rows(url, "SELECT late, narrowed_to FROM cursors") == [(False, None)]
+
+
+def test_down_from_the_second_revision_keeps_rows_and_makes_the_first(former):
+    url, shape_before, kept = former
+    migrate(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE messages SET late = 'sent', mended = true;"
+            "UPDATE cursors SET late = true, intent_first = 0, intent_last = 0, intent_rows = '{}';"
+            "INSERT INTO resync_jobs (kind, selection) VALUES ('verify', '{}');"
+            "INSERT INTO resync_parts (job_id, session_id) SELECT j.id, s.id"
+            " FROM resync_jobs j, sessions s"
+        )
+    downgrade(url, "0001")
+    assert shape(url) == shape_before
+    assert rows(url, KEPT) == kept
+    # The former code would take a repair's intent for one that ends at the session's beginning.
+    assert rows(url, "SELECT intent_first, intent_rows FROM cursors") == [(None, None)]
+    migrate(url)
+    assert rows(url, KEPT) == kept
+
+
+def test_the_first_revision_is_what_it_was(empty_database_url):
+    """Where nothing was ever upgraded: the way down is not to make a first schema of its own."""
+    done = alembic("upgrade", "0001", env={"AFTERTURN_DATABASE_URL": empty_database_url})
+    assert done.returncode == 0, done.stderr
+    first = shape(empty_database_url)
+    migrate(empty_database_url)
+    downgrade(empty_database_url, "0001")
+    assert shape(empty_database_url) == first
+
+
 def test_every_constraint_and_index_has_a_name_of_ours(database_url):
     named = {key.split(".")[1]: kind for kind, key, _ in shape(database_url) if kind != "column"}
     not_null = "_not_null"  # Postgres 18 keeps these as constraints, with names of its own
@@ -128,7 +196,7 @@ def test_the_head_is_what_a_migrated_database_has(empty_database_url):
     database = Database(empty_database_url)
     assert current(database) is None
     migrate(empty_database_url)
-    assert current(database) == head() == "0001"
+    assert current(database) == head() == "0002"
     migrate(empty_database_url)
     assert current(database) == head()
     database.close()
@@ -326,6 +394,7 @@ def test_the_wheel_brings_its_migrations_along(wheel, tmp_path, empty_database_u
     folder = "afterturn_models/migrations"
     assert {f"{folder}/env.py", f"{folder}/script.py.mako"} <= names
     assert f"{folder}/versions/0001_first_schema.py" in names
+    assert f"{folder}/versions/0002_late_rows_and_resync.py" in names
     assert not any("__pycache__" in name or name.startswith("alembic/") for name in names)
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"

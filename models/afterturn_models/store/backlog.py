@@ -26,9 +26,12 @@ WITH waiting AS (
     SELECT c.session_id, c.last_saved_index FROM cursors c JOIN sessions s ON s.id = c.session_id
     WHERE c.last_saved_index < s.next_index - 1
 ), unsent AS (
-    SELECT count(*) AS n, min(m.captured_at) AS oldest
-    FROM waiting w JOIN messages m ON m.session_id = w.session_id
-         AND m.index > w.last_saved_index AND m.delivery = 'send'
+    SELECT count(*) AS n, min(captured_at) AS oldest FROM (
+        SELECT m.captured_at FROM waiting w JOIN messages m ON m.session_id = w.session_id
+             AND m.index > w.last_saved_index AND m.delivery = 'send' AND m.late IS NULL
+        UNION ALL
+        SELECT captured_at FROM messages WHERE late = 'due' AND delivery = 'send'
+    ) AS rows
 ), failed AS (
     SELECT last_error, last_error_at FROM cursors
     WHERE last_error IS NOT NULL ORDER BY last_error_at DESC LIMIT 1

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from uuid import UUID
 
 _FLUSH = text("""
@@ -59,32 +58,36 @@ def raise_quiet(connection: Connection, *, idle: float, most: int) -> int:
 _TAKE = text("""
 WITH due AS (
     SELECT session_id FROM cursors
-    WHERE last_saved_index < due_index
+    WHERE (last_saved_index < due_index OR late)
       AND parked IS NULL
       AND run_at <= clock_timestamp()
       AND (lease_until IS NULL OR lease_until <= clock_timestamp())
       AND (relayed_at IS NULL OR relayed_at <= clock_timestamp() - make_interval(secs => :again))
-    ORDER BY run_at LIMIT :most
+    -- Turns before repairs, and each once before any again: more may be due than are taken at once.
+    ORDER BY last_saved_index >= due_index, relayed_at NULLS FIRST, run_at LIMIT :most
     FOR UPDATE SKIP LOCKED
 )
 UPDATE cursors SET relayed_at = clock_timestamp()
 FROM due WHERE cursors.session_id = due.session_id
-RETURNING cursors.session_id
+RETURNING cursors.session_id, cursors.last_saved_index < cursors.due_index AS in_turn
 """)
 
 
-def take_due(connection: Connection, *, again: float, most: int) -> Sequence[UUID]:
+def take_due(connection: Connection, *, again: float, most: int) -> list[tuple[UUID, bool]]:
     """Find sessions that are due and that nobody works on, and note that they were hinted.
 
-    A session hinted less than `again` seconds ago is left out: relays run in every worker.
+    Each with whether a sync in turn is due, these first; else it is repair, which may wait. A
+    session hinted less than `again` seconds ago is left out: relays run in every worker.
     """
-    return connection.execute(_TAKE, {"again": again, "most": most}).scalars().all()
+    found = connection.execute(_TAKE, {"again": again, "most": most})
+    return sorted(((row.session_id, row.in_turn) for row in found), key=lambda one: not one[1])
 
 
 _FIRE = text("""
 UPDATE cursors c SET prefetched_turn = s.turns
 FROM sessions s
 WHERE s.id = c.session_id AND c.session_id = :session AND c.prefetched_turn < s.turns
+  AND c.last_saved_index >= c.due_index  -- a later turn came due: whoever syncs that one fires
 RETURNING s.turns
 """)
 

@@ -2,33 +2,80 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, CursorResult, RowMapping, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from afterturn_models.values import Delivery, Message, Outgoing, Role
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Sequence
-    from uuid import UUID
 
-_OUTGOING = text("""
-SELECT id, index, role, peer, honcho_session, at, part, parts,
-       CASE WHEN delivery = 'send' THEN content END AS content
+# What is late is sent out of its turn, and not in it.
+_COLUMNS = """
+SELECT id, index, role, peer, honcho_session, at, part, parts, mended,
+       CASE WHEN delivery = 'send' AND (late IS NULL OR :with_late) THEN content END AS content
 FROM messages
-WHERE session_id = :session AND index > :after AND index <= :upto
-ORDER BY index LIMIT :limit
-""")
+"""
+_OUTGOING = text(
+    f"{_COLUMNS} WHERE session_id = :session AND index > :after AND index <= :upto"
+    " ORDER BY index LIMIT :limit"
+)
+_LISTED = text(
+    f"{_COLUMNS} WHERE session_id = :session AND id = ANY(:rows) ORDER BY index"
+).bindparams(bindparam("rows", type_=ARRAY(UUID(as_uuid=True))))
+_LATE = text(
+    f"{_COLUMNS} WHERE session_id = :session AND late = 'due' AND delivery = 'send'"
+    " ORDER BY index LIMIT :limit"
+)
 
 
 def outgoing(
-    connection: Connection, session_id: UUID, *, after: int, upto: int, limit: int
+    connection: Connection,
+    session_id: uuid.UUID,
+    *,
+    after: int,
+    upto: int,
+    limit: int,
+    with_late: bool = False,
 ) -> Sequence[Outgoing]:
-    """Read the rows beyond `after` up to `upto`, in order; text only of those to be sent."""
+    """Read the rows beyond `after` up to `upto`, in order; text only of those to be sent.
+
+    Rows that are sent out of their turn count as not to be sent, but `with_late`.
+    """
     rows = connection.execute(
-        _OUTGOING, {"session": session_id, "after": after, "upto": upto, "limit": limit}
+        _OUTGOING,
+        {
+            "session": session_id,
+            "after": after,
+            "upto": upto,
+            "limit": limit,
+            "with_late": with_late,
+        },
     )
-    return [Outgoing(**{**row, "role": Role(row["role"])}) for row in rows.mappings()]
+    return _as_outgoing(rows)
+
+
+def listed(
+    connection: Connection, session_id: uuid.UUID, rows: Sequence[uuid.UUID]
+) -> Sequence[Outgoing]:
+    """Read the rows with these ids, in order."""
+    return _as_outgoing(
+        connection.execute(_LISTED, {"session": session_id, "rows": list(rows), "with_late": True})
+    )
+
+
+def late(connection: Connection, session_id: uuid.UUID, *, limit: int) -> Sequence[Outgoing]:
+    """Read rows that are to be sent out of their turn, in order."""
+    return _as_outgoing(
+        connection.execute(_LATE, {"session": session_id, "limit": limit, "with_late": True})
+    )
+
+
+def _as_outgoing(found: CursorResult[Any]) -> Sequence[Outgoing]:
+    return [Outgoing(**{**row, "role": Role(row["role"])}) for row in found.mappings()]
 
 
 _HISTORY = text("""
@@ -47,7 +94,7 @@ _END = 2**62
 
 
 def page_before(
-    connection: Connection, session_id: UUID, *, before: int | None, limit: int
+    connection: Connection, session_id: uuid.UUID, *, before: int | None, limit: int
 ) -> list[Message]:
     """Read the `limit` rows before index `before` (None: the last ones), oldest first."""
     found = connection.execute(
@@ -58,7 +105,7 @@ def page_before(
 
 
 def page_after(
-    connection: Connection, session_id: UUID, *, after: int, limit: int
+    connection: Connection, session_id: uuid.UUID, *, after: int, limit: int
 ) -> list[Message]:
     """Read up to `limit` rows beyond index `after`, oldest first."""
     found = connection.execute(_NEWER, {"session": session_id, "after": after, "limit": limit})

@@ -78,6 +78,14 @@ def open_session(connection: Connection, spec: SessionSpec) -> OpenSession:
     return OpenSession(row.id, row.workspace_id, row.honcho_session, row.turns, row.last_index)
 
 
+_WORKSPACE = text("SELECT id FROM workspaces WHERE name = :name")
+
+
+def workspace_id(connection: Connection, name: str) -> int | None:
+    """Find a workspace; None where no session was ever opened in it."""
+    return connection.execute(_WORKSPACE, {"name": name}).scalar()
+
+
 _CLOSE = text("""
 WITH closed AS (
     UPDATE sessions SET closed_at = clock_timestamp(), due_turn = turns

@@ -26,6 +26,9 @@ class MessageRow(Base):
     `id` is the row's own UUID, made from the turn's and the place in it; it goes to Honcho as the
     message's metadata `afterturn` and makes a capture that is repeated count once. The peer and
     the session of Honcho are fixed at capture. `at` is when it was said.
+
+    `mended`: Honcho takes it with its special tokens neutralised only, and gets it so. `late`: it
+    is to be sent, or was sent, out of its turn (repaired, or out of quarantine), behind the cursor.
     """
 
     __tablename__ = "messages"
@@ -40,6 +43,8 @@ class MessageRow(Base):
             "session_id",
             postgresql_where=text("delivery = 'quarantined'"),
         ),
+        CheckConstraint("late IN ('due', 'sent')", name="late"),
+        Index("ix_messages_late", "session_id", postgresql_where=text("late = 'due'")),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
@@ -59,3 +64,5 @@ class MessageRow(Base):
     details: Mapped[dict[str, object] | None] = mapped_column(JSONB)
     at: Mapped[dt.datetime]
     captured_at: Mapped[Instant]
+    mended: Mapped[bool] = mapped_column(server_default=text("false"))
+    late: Mapped[str | None]

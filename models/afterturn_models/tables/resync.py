@@ -9,8 +9,9 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from afterturn_models.tables.base import Base, Instant, JsonObject
+from afterturn_models.tables.leased import LeasedColumns
 
-STATES = "('waiting', 'running', 'done', 'failed', 'cancelled')"
+STATES = "('running', 'done', 'cancelled')"
 
 
 class ResyncJob(Base):
@@ -26,19 +27,28 @@ class ResyncJob(Base):
     kind: Mapped[str]
     target: Mapped[str | None]
     selection: Mapped[JsonObject]
-    state: Mapped[str] = mapped_column(server_default=text("'waiting'"))
+    state: Mapped[str] = mapped_column(server_default=text("'running'"))
     report: Mapped[JsonObject]
     created_at: Mapped[Instant]
     finished_at: Mapped[dt.datetime | None]
 
 
-class ResyncPart(Base):
-    """One session of a job, leased and fenced like a cursor."""
+class ResyncPart(LeasedColumns, Base):
+    """One session of a job, claimed, leased and fenced like a cursor (see `Cursor`).
+
+    Every row up to `last_saved_index` is verified, or copied, and `due_index` is where the session
+    ended when the job was made. `findings` is what was found out on the way.
+    """
 
     __tablename__ = "resync_parts"
     __table_args__ = (
-        CheckConstraint(f"state IN {STATES}", name="state"),
+        CheckConstraint("(intent_first IS NULL) = (intent_last IS NULL)", name="intent"),
         Index(None, "session_id"),  # deleting a session looks for its parts
+        Index(
+            "ix_resync_parts_due",
+            "run_at",
+            postgresql_where=text("last_saved_index < due_index AND parked IS NULL"),
+        ),
     )
 
     job_id: Mapped[uuid.UUID] = mapped_column(
@@ -47,10 +57,4 @@ class ResyncPart(Base):
     session_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True
     )
-    state: Mapped[str] = mapped_column(server_default=text("'waiting'"))
-    done_index: Mapped[int] = mapped_column(server_default=text("0"))
-    epoch: Mapped[int] = mapped_column(server_default=text("0"))
-    lease_until: Mapped[dt.datetime | None]
-    run_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
-    attempts: Mapped[int] = mapped_column(server_default=text("0"))
     findings: Mapped[JsonObject]

@@ -180,9 +180,27 @@ def test_failures_in_a_row_are_counted(desk, session):
     row = desk.cursor(session)
     assert (row.attempts, row.last_error, row.lease_owner) == (3, "failure 3", None)
     got = eventually(lambda: desk.claim(session))
-    desk.run(postpone, got, Postponement(1, 0))
+    desk.run(postpone, got, Postponement(1, 0, "failure 4"))
     row = desk.cursor(session)
-    assert (row.attempts, row.last_saved_index, row.last_error) == (1, 1, "failure 3")
+    assert (row.attempts, row.last_saved_index, row.last_error) == (1, 1, "failure 4")
+
+
+def test_a_wait_that_is_no_failure_counts_as_none(desk, session):
+    desk.run(postpone, desk.claim(session), Postponement(0, 0, "503"))
+    desk.run(postpone, eventually(lambda: desk.claim(session)), Postponement(0, 0))
+    assert desk.cursor(session).attempts == 1  # and makes none good
+    desk.run(postpone, eventually(lambda: desk.claim(session)), Postponement(1, 0))
+    assert desk.cursor(session).attempts == 0
+
+
+def test_how_far_a_refusal_is_narrowed_down_is_known_to_the_next(desk, session):
+    got = desk.claim(session)
+    assert got.narrowed_to is None
+    desk.run(postpone, got, Postponement(0, 0, narrowed_to=3))
+    got = eventually(lambda: desk.claim(session))
+    assert got.narrowed_to == 3
+    assert desk.run(release, got, saved=2) is True
+    assert desk.cursor(session).narrowed_to is None
 
 
 def test_a_postponed_session_waits_until_it_may_run(desk, session):
@@ -193,7 +211,7 @@ def test_a_postponed_session_waits_until_it_may_run(desk, session):
     assert desk.claim(session) is None
     assert desk.run(take_due, again=0, most=10) == []
     desk.sql("UPDATE cursors SET run_at = clock_timestamp()")
-    assert desk.run(take_due, again=0, most=10) == [session.id]
+    assert desk.run(take_due, again=0, most=10) == [(session.id, True)]
     assert desk.claim(session) is not None
 
 

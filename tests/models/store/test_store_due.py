@@ -127,13 +127,61 @@ def test_relays_leave_what_is_not_theirs(desk):
     desk.sql(
         "UPDATE cursors SET run_at = now() + interval '1 hour' WHERE session_id = :s", s=later.id
     )
-    assert desk.run(take_due, again=0, most=10) == [due.id]
+    assert desk.run(take_due, again=0, most=10) == [(due.id, True)]
     desk.sql(
         "UPDATE cursors SET lease_until = now() - interval '1 s' WHERE session_id = :s", s=leased.id
     )
-    assert set(desk.run(take_due, again=0, most=10)) == {due.id, leased.id}
+    assert set(desk.run(take_due, again=0, most=10)) == {(due.id, True), (leased.id, True)}
     with desk.holding(due):
-        assert desk.run(take_due, again=0, most=10) == [leased.id]
+        assert desk.run(take_due, again=0, most=10) == [(leased.id, True)]
+
+
+def test_turns_are_hinted_before_repairs_and_each_before_any_again(desk):
+    """Repairs of many sessions, due for an hour, do not stand before a turn of now."""
+    repairs = [desk.open() for _ in range(6)]
+    for session in repairs:
+        desk.capture(session)
+    desk.sql(
+        "UPDATE cursors SET late = true, last_saved_index = due_index,"
+        " run_at = clock_timestamp() - interval '1 h'"
+    )
+    turns = [desk.open() for _ in range(2)]
+    for session in turns:
+        desk.capture(session)
+    taken = [desk.run(take_due, again=0, most=4) for _ in range(3)]
+    live = {(session.id, True) for session in turns}
+    assert all(set(found[:2]) == live for found in taken)
+    late = [session for found in taken for session, in_turn in found if not in_turn]
+    assert len(late) == len(set(late)) == 6
+
+
+def test_a_session_that_is_due_both_ways_is_hinted_for_its_turn(desk):
+    session = desk.open()
+    desk.capture(session)
+    desk.sql("UPDATE cursors SET late = true")
+    assert desk.run(take_due, again=0, most=9) == [(session.id, True)]
+    settle(desk)
+    assert desk.run(take_due, again=0, most=9) == [(session.id, False)]
+    desk.sql("UPDATE cursors SET parked = 'no key'")
+    assert desk.run(take_due, again=0, most=9) == []
+
+
+def settle(desk):
+    desk.sql("UPDATE cursors SET last_saved_index = due_index")
+
+
+def test_prefetches_wait_for_what_came_due_since(desk):
+    """They would not see it: whoever syncs that turn fires them."""
+    session = desk.open()
+    desk.capture(session)
+    assert desk.run(take_prefetch, session.id) is None
+    settle(desk)
+    desk.capture(session)
+    assert desk.run(take_prefetch, session.id) is None
+    settle(desk)
+    assert desk.run(take_prefetch, session.id) == 2
+    desk.capture(session, given=HELD)  # not due: what is settled is all that there is to see
+    assert desk.run(take_prefetch, session.id) == 3
 
 
 def test_prefetches_fire_once_a_turn(desk, together):
@@ -141,10 +189,12 @@ def test_prefetches_fire_once_a_turn(desk, together):
     assert desk.run(take_prefetch, session.id) is None
     for turn in (1, 2):
         desk.capture(session)
+        settle(desk)
         found = together(lambda _: desk.run(take_prefetch, session.id), 8)
         assert sorted(t for t in found if t is not None) == [turn]
     desk.capture(session)
     desk.capture(session)
+    settle(desk)
     assert desk.run(take_prefetch, session.id) == 4
     assert desk.run(take_prefetch, session.id) is None
     assert desk.run(take_prefetch, uuid.uuid4()) is None
