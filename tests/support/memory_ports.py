@@ -1,38 +1,22 @@
-"""The sync's ports in memory: a store with the cursor's semantics, and a Honcho with bad days.
+"""The sync's store in memory, with the cursor's semantics, on a clock that a test moves.
 
-Both run on one clock that a test moves. The store passes the same contract as the one on
-Postgres; the Honcho stores a batch whole, at once or later, whatever it answers.
+It passes the same contract as the one on Postgres. What a person does to rows that are
+quarantined or missing (retry, drop, repair) is here too.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import Enum, auto
 from uuid import UUID
 
-from afterturn_models.errors import (
-    AccessRefused,
-    OutcomeUnknown,
-    RateLimited,
-    Rejected,
-    Unreachable,
-)
-from afterturn_models.values import (
-    Claim,
-    ContextResult,
-    Intent,
-    Observing,
-    Outgoing,
-    Postponement,
-    Role,
-    Standing,
-)
+from afterturn_models.values import Claim, Intent, Observing, Outgoing, Postponement, Role, Standing
 
 AT = datetime(2025, 1, 1, tzinfo=UTC)
+TOKEN = "<|endoftext|>"
+POISON = "POISON"  # nothing makes the Honcho in memory take it
 
 
 class Crash(BaseException):
@@ -55,12 +39,42 @@ class Clock:
 
 
 @dataclass
+class Row:
+    """A captured row, as its table has it."""
+
+    id: UUID
+    index: int
+    role: Role
+    peer: str
+    honcho_session: str
+    content: str
+    delivery: str = "send"
+    reason: str | None = None
+    late: str | None = None
+    mended: bool = False
+
+    def outgoing(self, *, with_late: bool = False) -> Outgoing:
+        """Give the row as a sync reads it."""
+        sent = self.delivery == "send" and (self.late is None or with_late)
+        return Outgoing(
+            id=self.id,
+            index=self.index,
+            role=self.role,
+            peer=self.peer,
+            honcho_session=self.honcho_session,
+            content=self.content if sent else None,
+            at=AT,
+            mended=self.mended,
+        )
+
+
+@dataclass
 class Cursor:
     """A cursor's row and its session's."""
 
     workspace: str
     honcho_session: str
-    rows: list[Outgoing] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     last_saved_index: int = 0
     due_index: int = 0
     run_at: float = 0.0
@@ -68,9 +82,15 @@ class Cursor:
     lease_until: float | None = None
     intent: Intent | None = None
     settle_at: float | None = None
+    narrowed_to: int | None = None
     attempts: int = 0
     parked: str | None = None
     last_error: str | None = None
+    late: bool = False
+
+    def is_due(self, *, late: bool) -> bool:
+        """Tell whether there is work; with `late`, behind the cursor too."""
+        return self.last_saved_index < self.due_index or (late and self.late)
 
 
 class MemoryStore:
@@ -80,6 +100,7 @@ class MemoryStore:
         self.clock = clock
         self.cursors: dict[UUID, Cursor] = {}
         self.members: dict[tuple[str, str, str], Observing] = {}
+        self._rows: dict[UUID, Row] = {}
 
     def open(self, workspace: str = "w", honcho_session: str | None = None) -> UUID:
         """Open a session."""
@@ -87,29 +108,35 @@ class MemoryStore:
         self.cursors[session] = Cursor(workspace, honcho_session or f"s-{session.hex}")
         return session
 
-    def capture(self, session: UUID, deliveries: str, *, due: bool = True) -> list[Outgoing]:
-        """Capture one row a letter: `u` and `a` are sent, `l` stays here."""
+    def capture(self, session: UUID, deliveries: str, *, due: bool = True) -> list[Row]:
+        """Capture one row a letter: `u` and `a` are sent, `l` stays here.
+
+        Honcho refuses `t` for its special token, `x` whatever is done, and `b` for both.
+        """
         cursor = self.cursors[session]
         rows = []
         for kind in deliveries:
             index = len(cursor.rows) + 1
             role = Role.ASSISTANT if kind == "a" else Role.USER
-            row = Outgoing(
+            said = f"said {index}"
+            said += f" {TOKEN}" if kind in "tb" else ""
+            row = Row(
                 id=uuid.uuid4(),
                 index=index,
                 role=role,
                 peer="bot" if role is Role.ASSISTANT else "ann",
                 honcho_session=cursor.honcho_session,
-                content=None if kind == "l" else f"said {index}",
-                at=AT,
+                content=f"{said} {POISON}" if kind in "xb" else said,
+                delivery="local" if kind == "l" else "send",
             )
             cursor.rows.append(row)
+            self._rows[row.id] = row
             rows.append(row)
         if due:
             cursor.due_index = len(cursor.rows)
         return rows
 
-    def claim(self, session_id: UUID, *, lease: float) -> Claim | None:
+    def claim(self, session_id: UUID, *, lease: float, late: bool = False) -> Claim | None:
         """Take the lease."""
         cursor = self.cursors.get(session_id)
         now = self.clock.now
@@ -118,7 +145,7 @@ class MemoryStore:
             or cursor.parked is not None
             or cursor.run_at > now
             or (cursor.lease_until is not None and cursor.lease_until > now)
-            or (cursor.last_saved_index >= cursor.due_index and cursor.intent is None)
+            or not (cursor.is_due(late=late) or cursor.intent is not None)
         ):
             return None
         cursor.lease_until = now + lease
@@ -133,6 +160,8 @@ class MemoryStore:
             attempts=cursor.attempts,
             intent=cursor.intent,
             settled=cursor.settle_at is not None and cursor.settle_at <= now,
+            late=cursor.late,
+            narrowed_to=cursor.narrowed_to,
         )
 
     def standing(self, session_id: UUID) -> Standing:
@@ -142,7 +171,7 @@ class MemoryStore:
             return Standing.GONE
         if cursor.parked is not None:
             return Standing.PARKED
-        if cursor.last_saved_index >= cursor.due_index and cursor.intent is None:
+        if not cursor.is_due(late=False) and cursor.intent is None:
             return Standing.SYNCED
         if cursor.lease_until is not None and cursor.lease_until > self.clock.now:
             return Standing.BUSY
@@ -152,8 +181,49 @@ class MemoryStore:
         self, session_id: UUID, *, after: int, upto: int, limit: int
     ) -> Sequence[Outgoing]:
         """Read rows beyond `after`."""
-        rows = self.cursors[session_id].rows
-        return [row for row in rows if after < row.index <= upto][:limit]
+        rows = self.cursors[session_id].rows[after:upto][:limit]
+        return [row.outgoing() for row in rows]
+
+    def listed(self, session_id: UUID, rows: Sequence[UUID]) -> Sequence[Outgoing]:
+        """Read the rows with these ids."""
+        wanted = set(rows)
+        found = [row for row in self.cursors[session_id].rows if row.id in wanted]
+        return [row.outgoing(with_late=True) for row in found]
+
+    def late(self, session_id: UUID, *, limit: int) -> Sequence[Outgoing]:
+        """Read rows that are to be sent out of their turn."""
+        found = [row for row in self.cursors[session_id].rows if _waits(row)]
+        return [row.outgoing(with_late=True) for row in found][:limit]
+
+    def note_late_sent(self, claim: Claim, rows: Sequence[UUID]) -> bool:
+        """Note that late rows are at Honcho."""
+        cursor = self._own(claim)
+        if cursor is None:
+            return False
+        sent = set(rows)
+        for row in cursor.rows:
+            if row.late == "due" and row.id in sent:
+                row.late = "sent"
+        cursor.late = any(_waits(row) for row in cursor.rows)
+        cursor.intent = cursor.settle_at = None
+        if rows:
+            cursor.attempts, cursor.last_error = 0, None
+        return True
+
+    def mend(self, claim: Claim, row: UUID) -> bool:
+        """Have a row sent with its special tokens neutralised."""
+        if self._own(claim) is None:
+            return False
+        self.row(row).mended = True
+        return True
+
+    def quarantine(self, claim: Claim, row: UUID, reason: str) -> bool:
+        """Set a row aside."""
+        if self._own(claim) is None:
+            return False
+        found = self.row(row)
+        found.delivery, found.reason, found.late = "quarantined", reason, None
+        return True
 
     def unknown_members(
         self, workspace: str, honcho_session: str, peers: Iterable[str]
@@ -181,14 +251,14 @@ class MemoryStore:
         cursor.lease_until = self.clock.now + lease
         return cursor.due_index
 
-    def release(self, claim: Claim, *, saved: int) -> bool:
+    def release(self, claim: Claim, *, saved: int, late: bool = False) -> bool:
         """Settle up to `saved` and give the lease back."""
         cursor = self._own(claim)
-        if cursor is None or cursor.due_index > saved:
+        if cursor is None or cursor.due_index > saved or (late and cursor.late):
             return False
         cursor.last_saved_index = max(cursor.last_saved_index, saved)
         cursor.intent = cursor.settle_at = cursor.lease_until = cursor.last_error = None
-        cursor.attempts = 0
+        cursor.attempts, cursor.narrowed_to = 0, None
         return True
 
     def postpone(self, claim: Claim, delay: Postponement) -> bool:
@@ -196,15 +266,18 @@ class MemoryStore:
         cursor = self._own(claim)
         if cursor is None:
             return False
-        later = self.clock.now + delay.seconds
-        cursor.attempts = 1 if delay.saved > cursor.last_saved_index else cursor.attempts + 1
+        later, progress = self.clock.now + delay.seconds, delay.saved > cursor.last_saved_index
+        if delay.error is None and not delay.settling:
+            cursor.attempts = 0 if progress else cursor.attempts
+        else:
+            cursor.attempts = 1 if progress else cursor.attempts + 1
         cursor.last_saved_index = max(cursor.last_saved_index, delay.saved)
         cursor.lease_until, cursor.run_at = None, later
         if delay.settling:
             cursor.settle_at = later
         elif not delay.keep_intent:
             cursor.settle_at = cursor.intent = None
-        cursor.parked = delay.parked
+        cursor.parked, cursor.narrowed_to = delay.parked, delay.narrowed_to
         cursor.last_error = delay.error or cursor.last_error
         return True
 
@@ -212,147 +285,39 @@ class MemoryStore:
         """Let a parked session be tried again."""
         self.cursors[session].parked = None
 
+    def quarantined(self, session: UUID) -> list[Row]:
+        """List what Honcho refused."""
+        return [row for row in self.cursors[session].rows if row.delivery == "quarantined"]
+
+    def retry_quarantined(self, session: UUID, rows: Sequence[UUID]) -> None:
+        """Have quarantined rows sent again."""
+        for row in self.quarantined(session):
+            if row.id in set(rows):
+                row.delivery, row.reason, row.late = "send", None, "due"
+                self.cursors[session].late = True
+
+    def drop_quarantined(self, session: UUID, rows: Sequence[UUID]) -> None:
+        """Give up sending quarantined rows."""
+        for row in self.quarantined(session):
+            if row.id in set(rows):
+                row.delivery, row.reason = "local", f"dropped: {row.reason}"
+
+    def send_late(self, session: UUID, rows: Sequence[UUID]) -> None:
+        """Have rows that are missing at Honcho sent late."""
+        cursor, missing = self.cursors[session], set(rows)
+        for row in cursor.rows[: cursor.last_saved_index]:
+            if row.id in missing and row.delivery == "send" and row.late != "due":
+                row.late = "due"
+                cursor.late = True
+
+    def row(self, wanted: UUID) -> Row:
+        """Give the row with this id."""
+        return self._rows[wanted]
+
     def _own(self, claim: Claim) -> Cursor | None:
         cursor = self.cursors.get(claim.session_id)
         return cursor if cursor is not None and cursor.epoch == claim.epoch else None
 
 
-class Answer(Enum):
-    """What becomes of a request."""
-
-    OK = auto()
-    LOST = auto()  # stored, and the answer lost
-    FAILED = auto()  # a 500 that stored nothing
-    LATE = auto()  # the client gives up at its deadline; stored `share` of the settling later
-    KILLED = auto()  # the worker dies while the request is under way; stored that much later
-    PARTIAL = auto()  # half of it stored, the answer lost: not promised, and survived
-    LIMITED = auto()
-    UNREACHABLE = auto()
-    REFUSED = auto()
-    REJECTED = auto()
-
-
-@dataclass(frozen=True)
-class Fate:
-    """The answer to the next request of a kind; `share` of the settling time it commits late."""
-
-    answer: Answer = Answer.OK
-    share: float = 0.0
-
-
-_RAISED = {
-    Answer.FAILED: OutcomeUnknown("500"),
-    Answer.LIMITED: RateLimited("429", retry_after=3.0),
-    Answer.UNREACHABLE: Unreachable("refused"),
-    Answer.REFUSED: AccessRefused("401", status=401),
-    Answer.REJECTED: Rejected("422", status=422),
-}
-
-
-class MemoryHoncho:
-    """`HonchoPort` in memory. `fates` are taken by one request each; with none left, all is well."""
-
-    def __init__(self, clock: Clock, *, settling: float = 12.0) -> None:
-        self.clock = clock
-        self.settling = settling
-        self.stored: dict[tuple[str, str], list[Outgoing]] = {}
-        self.joined: dict[tuple[str, str, str], Observing] = {}
-        self.strangers: list[Outgoing] = []  # messages whose peer had not been added
-        self.sends: deque[Fate] = deque()
-        self.others: deque[Fate] = deque()
-        self.posts = 0
-        self.looks = 0
-        self.deadlines: list[float] = []
-        self._under_way: list[tuple[float, tuple[str, str], list[Outgoing]]] = []
-
-    def ids(self, workspace: str, session: str) -> list[UUID]:
-        """Give the ids of what is stored, in order."""
-        return [row.id for row in self.stored.get((workspace, session), [])]
-
-    def arrive(self) -> None:
-        """Commit what was under way and whose time has come."""
-        due = [entry for entry in self._under_way if entry[0] <= self.clock.now]
-        for entry in sorted(due, key=lambda entry: entry[0]):
-            self._under_way.remove(entry)
-            self._store(entry[1], entry[2])
-
-    def send(
-        self, workspace: str, session: str, messages: Sequence[Outgoing], *, deadline: float
-    ) -> None:
-        """Store a batch, or not, or later."""
-        self.arrive()
-        self.posts += 1
-        self.deadlines.append(deadline)
-        fate = self.sends.popleft() if self.sends else Fate()
-        place, rows = (workspace, session), list(messages)
-        match fate.answer:
-            case Answer.OK | Answer.LOST:
-                self._store(place, rows)
-            case Answer.PARTIAL:
-                self._store(place, rows[: len(rows) // 2])
-            case Answer.LATE:
-                self.clock.pass_(deadline)
-                self._later(fate, place, rows)
-            case Answer.KILLED:
-                self._later(fate, place, rows)
-                raise Crash
-            case _:
-                raise _RAISED[fate.answer]
-        if fate.answer is not Answer.OK:
-            raise OutcomeUnknown("no answer")
-
-    def find(
-        self, workspace: str, session: str, rows: Sequence[UUID], *, deadline: float
-    ) -> set[UUID]:
-        """Look rows up."""
-        self.arrive()
-        self.looks += 1
-        self._other()
-        return set(rows) & set(self.ids(workspace, session))
-
-    def add_peers(
-        self, workspace: str, session: str, peers: Mapping[str, Observing], *, deadline: float
-    ) -> None:
-        """Add peers; what is stored already stays as it is."""
-        self.arrive()
-        self._other()
-        for peer, observing in peers.items():
-            self.joined.setdefault((workspace, session, peer), observing)
-
-    def context(
-        self, workspace: str, session: str, *, user: str, agent: str, tokens: int, deadline: float
-    ) -> ContextResult:
-        """Know nothing."""
-        self._other()
-        return ContextResult()
-
-    def ask(
-        self,
-        workspace: str,
-        session: str,
-        *,
-        user: str,
-        agent: str,
-        query: str,
-        level: str,
-        deadline: float,
-    ) -> str | None:
-        """Know nothing."""
-        self._other()
-        return None
-
-    def check(self, workspace: str, *, deadline: float) -> None:
-        """Answer."""
-        self._other()
-
-    def _other(self) -> None:
-        fate = self.others.popleft() if self.others else Fate()
-        if fate.answer is not Answer.OK:
-            raise _RAISED.get(fate.answer, OutcomeUnknown("no answer"))
-
-    def _later(self, fate: Fate, place: tuple[str, str], rows: list[Outgoing]) -> None:
-        self._under_way.append((self.clock.now + fate.share * self.settling, place, rows))
-
-    def _store(self, place: tuple[str, str], rows: list[Outgoing]) -> None:
-        self.strangers += [row for row in rows if (*place, row.peer) not in self.joined]
-        self.stored.setdefault(place, []).extend(rows)
+def _waits(row: Row) -> bool:
+    return row.late == "due" and row.delivery == "send"

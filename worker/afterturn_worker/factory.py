@@ -18,6 +18,7 @@ from afterturn_worker.resources import Resources, dispose, use
 TASKS = (
     "afterturn_worker.tasks.sync",
     "afterturn_worker.tasks.prefetch",
+    "afterturn_worker.tasks.resync",
     "afterturn_worker.tasks.beat",
 )
 

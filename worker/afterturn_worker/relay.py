@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 
 from afterturn_models import signatures
 from afterturn_models.broker import send
-from afterturn_models.store import due
+from afterturn_models.store import due, resync
 from afterturn_worker.periodic import Periodic, log
 from afterturn_worker.resources import resources
 
@@ -33,8 +33,15 @@ class Relay(Periodic):
         with process.database.statement() as connection:
             due.raise_quiet(connection, idle=process.settings.idle_seconds, most=_MOST)
             found = due.take_due(connection, again=process.settings.relay_seconds, most=_MOST)
+            resync.finish_jobs(connection)
+            parts = resync.take_due_parts(
+                connection, again=process.settings.relay_seconds, most=_MOST
+            )
         try:
-            for session_id in found:
-                send(self.worker.app, signatures.sync_session(session_id))
+            for session_id, in_turn in found:
+                hint = signatures.sync_session(session_id, in_bulk=not in_turn)
+                send(self.worker.app, hint)
+            for job_id, session_id in parts:
+                send(self.worker.app, signatures.resync_part(job_id, session_id))
         except (OperationalError, OSError) as error:
-            log.warning("broker_unavailable", error=str(error), left=len(found))
+            log.warning("broker_unavailable", error=str(error), left=len(found) + len(parts))

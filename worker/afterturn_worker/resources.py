@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from afterturn_models.db import Database
 from afterturn_models.errors import ConfigurationError
 from afterturn_models.settings import HOSTED_HONCHO, LEASE_MARGIN, Settings, load
-from afterturn_worker.flows.sync import SyncLimits
+from afterturn_worker.flows.lease import SyncLimits
+from afterturn_worker.flows.ports import PacePort, Unpaced
 from afterturn_worker.honcho.client import HonchoClient
 from afterturn_worker.honcho.key import honcho_key
+from afterturn_worker.honcho.targets import target
+from afterturn_worker.pace import Pace
+from afterturn_worker.part_stores import CopyStore, PostgresVerifyStore
 from afterturn_worker.stores import PostgresStore
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+_BULK_SLICE = 5.0  # seconds
 
 
 class Resources:
@@ -22,6 +33,8 @@ class Resources:
         self.settings = settings
         self._owner = owner
         self._threads = threads
+        self._targets: dict[str, HonchoClient] = {}
+        self._targets_lock = threading.Lock()
 
     @cached_property
     def database(self) -> Database:
@@ -39,17 +52,46 @@ class Resources:
         """The flows' ports on Postgres."""
         return PostgresStore(self.database, self._owner)
 
-    @cached_property
-    def honcho(self) -> HonchoClient:
-        """The one Honcho client of this process."""
-        key = honcho_key()
-        url = self.settings.honcho_url or (HOSTED_HONCHO if key else None)
+    @property
+    def honcho_url(self) -> str:
+        """Where Honcho is; the hosted one where there is only a key. Raises ConfigurationError."""
+        url = self.settings.honcho_url or (HOSTED_HONCHO if honcho_key() else None)
         if url is None:
             raise ConfigurationError(
                 "no Honcho: set HONCHO_URL or HONCHO_API_KEY for the workers,"
                 " or start everything with: afterturn up"
             )
-        return HonchoClient(url, key, connections=self._threads + 4)
+        return url
+
+    @cached_property
+    def honcho(self) -> HonchoClient:
+        """The one Honcho client of this process."""
+        return HonchoClient(self.honcho_url, honcho_key(), connections=self._threads + 4)
+
+    def target(self, name: str) -> tuple[HonchoClient, str | None]:
+        """Give the Honcho that a copy goes to, and its workspace there (None: the same name).
+
+        Raises ConfigurationError where this worker knows no such target, or it is the Honcho
+        that everything is synced to anyway.
+        """
+        chosen = target(name)
+        same_workspace = chosen.workspace in {None, self.settings.workspace}
+        if chosen.url.rstrip("/") == self.honcho_url.rstrip("/") and same_workspace:
+            raise ConfigurationError(f"target {name!r} is the Honcho that is synced to anyway")
+        with self._targets_lock:
+            client = self._targets.get(name)
+            if client is None:
+                client = HonchoClient(chosen.url, chosen.key, connections=self._threads)
+                self._targets[name] = client
+        return client, chosen.workspace
+
+    def copy_store(self, job_id: UUID, workspace: str | None) -> CopyStore:
+        """Give the port on Postgres for one task of a copy."""
+        return CopyStore(self.database, self._owner, job_id, workspace)
+
+    def verify_store(self, job_id: UUID) -> PostgresVerifyStore:
+        """Give the port on Postgres for one task of a verification."""
+        return PostgresVerifyStore(self.database, self._owner, job_id)
 
     @cached_property
     def limits(self) -> SyncLimits:
@@ -61,6 +103,25 @@ class Resources:
             margin=LEASE_MARGIN,
         )
 
+    @cached_property
+    def bulk_limits(self) -> SyncLimits:
+        """The same in small shares: a turn may come to a session that is being repaired."""
+        return replace(self.limits, slice=_BULK_SLICE)
+
+    @cached_property
+    def pace(self) -> PacePort:
+        """The pace at which all workers together send."""
+        settings = self.settings
+        if not settings.redis_url or not (settings.max_in_flight or settings.requests_per_second):
+            return Unpaced()
+        return Pace(
+            settings.redis_url,
+            self.honcho_url,
+            in_flight=settings.max_in_flight,
+            per_second=settings.requests_per_second,
+            held=settings.lease_seconds,
+        )
+
     def check(self) -> None:
         """Raise ConfigurationError now, rather than in the first task, for what is not said."""
         _ = self.database, self.honcho
@@ -69,6 +130,10 @@ class Resources:
         """Close what was opened."""
         if "honcho" in self.__dict__:
             self.honcho.close()
+        for client in self._targets.values():
+            client.close()
+        if isinstance(self.__dict__.get("pace"), Pace):
+            self.__dict__["pace"].close()
         if "database" in self.__dict__:
             self.database.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from afterturn_models.lru import Lru
-from afterturn_models.store import cursors, due, members, messages, sessions
+from afterturn_models.store import cursors, due, late, members, messages, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,10 +33,10 @@ class PostgresStore:
         self._owner = owner
         self._members: Lru[tuple[str, str, str], bool] = Lru(_MEMBERS)
 
-    def claim(self, session_id: UUID, *, lease: float) -> Claim | None:
+    def claim(self, session_id: UUID, *, lease: float, late: bool = False) -> Claim | None:
         """Take the lease."""
         with self._database.statement() as connection:
-            return cursors.claim(connection, session_id, owner=self._owner, lease=lease)
+            return cursors.claim(connection, session_id, owner=self._owner, lease=lease, late=late)
 
     def standing(self, session_id: UUID) -> Standing:
         """Tell where the session stands."""
@@ -49,6 +49,31 @@ class PostgresStore:
         """Read rows beyond `after`."""
         with self._database.statement() as connection:
             return messages.outgoing(connection, session_id, after=after, upto=upto, limit=limit)
+
+    def listed(self, session_id: UUID, rows: Sequence[UUID]) -> Sequence[Outgoing]:
+        """Read the rows with these ids."""
+        with self._database.statement() as connection:
+            return messages.listed(connection, session_id, rows)
+
+    def late(self, session_id: UUID, *, limit: int) -> Sequence[Outgoing]:
+        """Read rows that are to be sent out of their turn."""
+        with self._database.statement() as connection:
+            return messages.late(connection, session_id, limit=limit)
+
+    def note_late_sent(self, claim: Claim, rows: Sequence[UUID]) -> bool:
+        """Note that late rows are at Honcho."""
+        with self._database.transaction() as connection:
+            return late.note_late_sent(connection, claim.session_id, rows, epoch=claim.epoch)
+
+    def mend(self, claim: Claim, row: UUID) -> bool:
+        """Have a row sent with its special tokens neutralised."""
+        with self._database.statement() as connection:
+            return late.mend(connection, row, epoch=claim.epoch)
+
+    def quarantine(self, claim: Claim, row: UUID, reason: str) -> bool:
+        """Set a row aside."""
+        with self._database.statement() as connection:
+            return late.quarantine(connection, row, reason, epoch=claim.epoch)
 
     def unknown_members(
         self, workspace: str, honcho_session: str, peers: Iterable[str]
@@ -79,10 +104,10 @@ class PostgresStore:
         with self._database.statement() as connection:
             return cursors.advance(connection, claim, saved=saved, intent=intent, lease=lease)
 
-    def release(self, claim: Claim, *, saved: int) -> bool:
+    def release(self, claim: Claim, *, saved: int, late: bool = False) -> bool:
         """Settle up to `saved` and give the lease back."""
         with self._database.statement() as connection:
-            return cursors.release(connection, claim, saved=saved)
+            return cursors.release(connection, claim, saved=saved, late=late)
 
     def postpone(self, claim: Claim, delay: Postponement) -> bool:
         """Give the lease back until later."""

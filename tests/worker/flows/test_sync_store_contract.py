@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from afterturn_models.db import Database
-from afterturn_models.store import capture, cursors, sessions
+from afterturn_models.store import capture, cursors, late, sessions
 from afterturn_models.store.sessions import OpenSession, SessionSpec
 from afterturn_models.values import (
     AGENT_OBSERVING,
@@ -38,6 +38,9 @@ class World(Protocol):
     def capture(self, session: uuid.UUID, deliveries: str, *, due: bool = True) -> None: ...
     def pass_(self, seconds: float) -> None: ...
     def unpark(self, session: uuid.UUID) -> None: ...
+    def retry(self, session: uuid.UUID, rows: list[uuid.UUID]) -> None: ...
+    def drop(self, session: uuid.UUID, rows: list[uuid.UUID]) -> None: ...
+    def repair(self, session: uuid.UUID, rows: list[uuid.UUID]) -> None: ...
 
 
 class InMemory:
@@ -56,6 +59,15 @@ class InMemory:
 
     def unpark(self, session: uuid.UUID) -> None:
         self.store.unpark(session)
+
+    def retry(self, session: uuid.UUID, rows: list[uuid.UUID]) -> None:
+        self.store.retry_quarantined(session, rows)
+
+    def drop(self, session: uuid.UUID, rows: list[uuid.UUID]) -> None:
+        self.store.drop_quarantined(session, rows)
+
+    def repair(self, session: uuid.UUID, rows: list[uuid.UUID]) -> None:
+        self.store.send_late(session, rows)
 
 
 class OnPostgres:
@@ -97,6 +109,18 @@ class OnPostgres:
     def unpark(self, session: uuid.UUID) -> None:
         with self._database.statement() as connection:
             cursors.unpark(connection, "w")
+
+    def retry(self, session: uuid.UUID, rows: list[uuid.UUID]) -> None:
+        with self._database.statement() as connection:
+            late.retry_quarantined(connection, rows)
+
+    def drop(self, session: uuid.UUID, rows: list[uuid.UUID]) -> None:
+        with self._database.statement() as connection:
+            late.drop_quarantined(connection, rows)
+
+    def repair(self, session: uuid.UUID, rows: list[uuid.UUID]) -> None:
+        with self._database.statement() as connection:
+            late.send_late(connection, session, rows)
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -170,6 +194,11 @@ class TestFence:
         assert store.advance(lost, saved=2, intent=Intent(1, 2), lease=LEASE) is None
         assert store.release(lost, saved=2) is False
         assert store.postpone(lost, Postponement(saved=2, seconds=60, parked="x")) is False
+        (first, *_) = store.outgoing(session, after=0, upto=2, limit=2)
+        assert store.mend(lost, first.id) is False
+        assert store.quarantine(lost, first.id, "422") is False
+        assert store.note_late_sent(lost, [first.id]) is False
+        assert store.outgoing(session, after=0, upto=1, limit=1) == [first]
         world.pass_(LEASE + 1)
         after = claimed(world, session)
         assert (after.last_saved_index, after.intent, after.attempts) == (0, None, 0)
@@ -279,9 +308,27 @@ class TestPostpone:
             claim = claimed(world, session)
             assert claim.attempts == attempts
             world.store.postpone(claim, Postponement(saved=0, seconds=0, error="x"))
-        world.store.postpone(claimed(world, session), Postponement(saved=1, seconds=0, error="x"))
+        world.store.postpone(claimed(world, session), Postponement(saved=0, seconds=0))
+        after = claimed(world, session)
+        assert after.attempts == 3  # the pace is no failure, and makes none good
+        world.store.postpone(after, Postponement(saved=1, seconds=0, error="x"))
         after = claimed(world, session)
         assert (after.attempts, after.last_saved_index) == (1, 1)
+        world.store.postpone(after, Postponement(saved=2, seconds=0))
+        world.capture(session, "u")
+        assert claimed(world, session).attempts == 0
+
+    def test_it_tells_how_far_a_refusal_is_narrowed_down(
+        self, world: World, session: uuid.UUID
+    ) -> None:
+        claim = claimed(world, session)
+        assert claim.narrowed_to is None
+        world.store.postpone(claim, Postponement(saved=0, seconds=0, narrowed_to=7))
+        claim = claimed(world, session)
+        assert claim.narrowed_to == 7
+        world.store.release(claim, saved=2)
+        world.capture(session, "u")
+        assert claimed(world, session).narrowed_to is None
 
     def test_a_parked_session_waits_for_a_person(self, world: World, session: uuid.UUID) -> None:
         delay = Postponement(saved=0, seconds=30, error="401", parked="401")
@@ -315,3 +362,140 @@ class TestReading:
         assert store.unknown_members("w", "other", ["ann"]) == {"ann"}
         store.note_members("w", "s", {"bot": AGENT_OBSERVING})
         assert store.unknown_members("w", "s", ["ann", "bot"]) == set()
+
+
+class TestLate:
+    """Rows out of their turn."""
+
+    @pytest.fixture
+    def rows(self, world: World, session: uuid.UUID) -> list[uuid.UUID]:
+        """Settle four rows; gives their ids."""
+        world.capture(session, "ua")
+        claim = claimed(world, session)
+        found = [row.id for row in world.store.outgoing(session, after=0, upto=4, limit=4)]
+        assert world.store.release(claim, saved=4) is True
+        return found
+
+    def claimed_late(self, world: World, session: uuid.UUID) -> Claim:
+        claim = world.store.claim(session, lease=LEASE, late=True)
+        assert claim is not None
+        return claim
+
+    def late_ids(self, world: World, session: uuid.UUID) -> list[uuid.UUID]:
+        return [row.id for row in world.store.late(session, limit=9)]
+
+    def test_only_who_asks_for_it_claims_what_is_late(
+        self, world: World, session: uuid.UUID, rows: list[uuid.UUID]
+    ) -> None:
+        store = world.store
+        assert store.claim(session, lease=LEASE, late=True) is None
+        world.repair(session, [rows[2], rows[0], uuid.uuid4()])
+        assert store.claim(session, lease=LEASE) is None
+        assert store.standing(session) is Standing.SYNCED
+        claim = self.claimed_late(world, session)
+        assert claim.late
+        assert self.late_ids(world, session) == [rows[0], rows[2]]
+        assert all(row.content for row in store.late(session, limit=1))
+        assert [row.content is None for row in store.outgoing(session, after=0, upto=4, limit=4)] == [
+            True, False, True, False,
+        ]  # fmt: skip
+        listed = store.listed(session, [rows[2], rows[1]])
+        assert [(row.id, row.content is None) for row in listed] == [
+            (rows[1], False), (rows[2], False),
+        ]  # fmt: skip
+
+    def test_a_release_with_late_work_left_is_refused_to_who_does_it(
+        self, world: World, session: uuid.UUID, rows: list[uuid.UUID]
+    ) -> None:
+        world.repair(session, rows[:1])
+        claim = self.claimed_late(world, session)
+        assert world.store.release(claim, saved=4, late=True) is False
+        assert world.store.release(claim, saved=4) is True
+
+    def test_noting_what_was_sent_settles_its_intent(
+        self, world: World, session: uuid.UUID, rows: list[uuid.UUID]
+    ) -> None:
+        store = world.store
+        world.repair(session, rows[:2])
+        claim = self.claimed_late(world, session)
+        store.advance(claim, saved=4, intent=Intent(0, 0, tuple(rows[:2])), lease=LEASE)
+        assert store.note_late_sent(claim, rows[:1]) is True
+        assert self.late_ids(world, session) == rows[1:2]
+        assert store.release(claim, saved=4, late=True) is False
+        world.pass_(LEASE + 1)
+        claim = self.claimed_late(world, session)
+        assert claim.intent is None
+        assert store.note_late_sent(claim, rows[1:2]) is True
+        assert store.release(claim, saved=4, late=True) is True
+        assert store.claim(session, lease=LEASE, late=True) is None
+
+    def test_noting_what_was_sent_forgets_failures(
+        self, world: World, session: uuid.UUID, rows: list[uuid.UUID]
+    ) -> None:
+        world.repair(session, rows[:2])
+        failed = Postponement(saved=4, seconds=0, error="503")
+        world.store.postpone(self.claimed_late(world, session), failed)
+        claim = self.claimed_late(world, session)
+        assert claim.attempts == 1
+        world.store.note_late_sent(claim, [])
+        world.pass_(LEASE + 1)
+        claim = self.claimed_late(world, session)
+        assert claim.attempts == 1
+        world.store.note_late_sent(claim, rows[:1])
+        world.pass_(LEASE + 1)
+        assert self.claimed_late(world, session).attempts == 0
+
+    def test_what_is_not_settled_is_not_repaired(self, world: World, session: uuid.UUID) -> None:
+        rows = [row.id for row in world.store.outgoing(session, after=0, upto=2, limit=2)]
+        world.repair(session, rows)
+        assert self.late_ids(world, session) == []
+
+    def test_what_is_set_aside_has_no_text_until_it_is_retried(
+        self, world: World, session: uuid.UUID
+    ) -> None:
+        store = world.store
+        claim = claimed(world, session)
+        first, second = store.outgoing(session, after=0, upto=2, limit=2)
+        assert store.quarantine(claim, first.id, "422") is True
+        assert store.outgoing(session, after=0, upto=1, limit=1)[0].content is None
+        assert store.listed(session, [first.id])[0].content is None
+        world.repair(session, [first.id])
+        world.retry(session, [second.id])
+        assert self.late_ids(world, session) == []
+        world.retry(session, [first.id])
+        assert self.late_ids(world, session) == [first.id]
+        # Behind the cursor or not: whoever is sending in turn may have passed it.
+        assert store.outgoing(session, after=0, upto=1, limit=1)[0].content is None
+        assert store.release(claim, saved=2, late=True) is False
+
+    def test_what_is_dropped_comes_never_again(self, world: World, session: uuid.UUID) -> None:
+        claim = claimed(world, session)
+        first, second = world.store.outgoing(session, after=0, upto=2, limit=2)
+        world.store.quarantine(claim, first.id, "422")
+        world.drop(session, [first.id, second.id])
+        world.retry(session, [first.id])
+        world.store.release(claim, saved=2)
+        world.repair(session, [first.id])
+        assert self.late_ids(world, session) == []
+        assert world.store.listed(session, [second.id])[0].content is not None
+
+    def test_what_is_late_and_refused_is_set_aside_and_no_more_late(
+        self, world: World, session: uuid.UUID, rows: list[uuid.UUID]
+    ) -> None:
+        world.repair(session, rows[:1])
+        claim = self.claimed_late(world, session)
+        world.store.quarantine(claim, rows[0], "422")
+        assert self.late_ids(world, session) == []
+        assert world.store.note_late_sent(claim, []) is True
+        assert world.store.release(claim, saved=4, late=True) is True
+
+    def test_a_mended_row_says_so(self, world: World, session: uuid.UUID) -> None:
+        claim = claimed(world, session)
+        first, second = world.store.outgoing(session, after=0, upto=2, limit=2)
+        assert not first.mended
+        assert world.store.mend(claim, first.id) is True
+        found = world.store.outgoing(session, after=0, upto=2, limit=2)
+        assert [row.mended for row in found] == [True, False]
+        assert found[0].content == first.content
+        assert world.store.listed(session, [first.id])[0].mended
+        assert not second.mended

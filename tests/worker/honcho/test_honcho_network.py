@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import subprocess
@@ -21,6 +22,7 @@ from afterturn_models.errors import (
     HonchoFailure,
     OutcomeUnknown,
     RateLimited,
+    Rejected,
     Unreachable,
 )
 from afterturn_models.values import USER_OBSERVING, Outgoing, Role
@@ -167,6 +169,32 @@ class TestNoHoncho:
         with RawServer(limited) as server, pytest.raises(RateLimited) as found:
             send(connect(server.url))
         assert found.value.retry_after in {None, -5.0}
+
+    @pytest.mark.parametrize(
+        ("place", "index", "about"),
+        [
+            (["body", "messages", 3, "content"], 3, True),
+            (["body", "messages", 3, "peer_id"], 3, True),
+            (["body", "messages", 3], 3, True),
+            (["body", "messages", 3, "metadata"], 3, False),
+            (["body", "messages", 3, "a_field_of_a_later_version"], 3, False),
+            (["body", "messages"], None, False),
+            (["body", "another"], None, False),
+            (["query", "page"], None, False),
+            (None, None, True),
+        ],
+    )
+    def test_what_a_422_names_tells_whether_a_message_is_at_fault(
+        self, connect, place: list[str | int] | None, index: int | None, *, about: bool
+    ) -> None:
+        """Another version of Honcho's is not to have every message set aside."""
+        named = [{"loc": place, "type": "value_error", "msg": SECRET, "input": SECRET}]
+        body = json.dumps({"detail": named if place else "Peer name(s) ['a b'] must match"})
+        answer = answering("422 Unprocessable Entity", body.encode())
+        with RawServer(answer) as server, pytest.raises(Rejected) as found:
+            send(connect(server.url))
+        assert (found.value.index, found.value.about_content) == (index, about)
+        assert SECRET not in str(found.value)
 
     def test_a_server_that_reads_slowly_does_not_hold_a_batch_past_its_deadline(
         self, connect

@@ -19,21 +19,62 @@ if TYPE_CHECKING:
     )
 
 
-class SyncStore(Protocol):
-    """What a sync needs of Postgres. A method that gives None or False lost the lease."""
+class LeaseStore(Protocol):
+    """A leased cursor in Postgres. A method that gives None or False lost the lease."""
 
-    def claim(self, session_id: UUID, *, lease: float) -> Claim | None:
-        """Take the lease for `lease` seconds; None where it is not to be had, or nothing is due."""
+    def claim(self, session_id: UUID, *, lease: float, late: bool = False) -> Claim | None:
+        """Take the lease for `lease` seconds; None where it is not to be had, or nothing is due.
+
+        With `late`, rows out of their turn count as due.
+        """
         ...
 
     def standing(self, session_id: UUID) -> Standing:
         """Tell where the session stands, without claiming it."""
         ...
 
+    def advance(
+        self, claim: Claim, *, saved: int, intent: Intent | None, lease: float
+    ) -> int | None:
+        """Settle up to `saved`, commit the next intent, renew the lease; gives `due_index`."""
+        ...
+
+    def release(self, claim: Claim, *, saved: int, late: bool = False) -> bool:
+        """Settle up to `saved` and give the lease back; False where more is due, or it was lost."""
+        ...
+
+    def postpone(self, claim: Claim, delay: Postponement) -> bool:
+        """Give the lease back until later."""
+        ...
+
+
+class SyncStore(LeaseStore, Protocol):
+    """What a sync needs of Postgres besides; False is a lost lease here too."""
+
     def outgoing(
         self, session_id: UUID, *, after: int, upto: int, limit: int
     ) -> Sequence[Outgoing]:
         """Read rows beyond `after` up to `upto`, in order."""
+        ...
+
+    def listed(self, session_id: UUID, rows: Sequence[UUID]) -> Sequence[Outgoing]:
+        """Read the rows with these ids, in order."""
+        ...
+
+    def late(self, session_id: UUID, *, limit: int) -> Sequence[Outgoing]:
+        """Read rows that are to be sent out of their turn, in order."""
+        ...
+
+    def note_late_sent(self, claim: Claim, rows: Sequence[UUID]) -> bool:
+        """Note that late rows are at Honcho; False where the lease was lost."""
+        ...
+
+    def mend(self, claim: Claim, row: UUID) -> bool:
+        """Have a row sent with its special tokens neutralised from now on."""
+        ...
+
+    def quarantine(self, claim: Claim, row: UUID, reason: str) -> bool:
+        """Set a row aside that Honcho never takes."""
         ...
 
     def unknown_members(
@@ -48,19 +89,38 @@ class SyncStore(Protocol):
         """Write down that Honcho was told of them."""
         ...
 
-    def advance(
-        self, claim: Claim, *, saved: int, intent: Intent | None, lease: float
-    ) -> int | None:
-        """Settle up to `saved`, commit the next intent, renew the lease; gives `due_index`."""
+
+class PacePort(Protocol):
+    """The pace at which all workers together send."""
+
+    def admit(self, *, can_wait: bool = False) -> tuple[float, str]:
+        """Ask to send one request: seconds to wait (0: go), and the place that it has.
+
+        What `can_wait` is told to come back behind others of its kind, and delays no turn.
+        """
         ...
 
-    def release(self, claim: Claim, *, saved: int) -> bool:
-        """Settle up to `saved` and give the lease back; False where more is due, or it was lost."""
+    def leave(self, place: str) -> None:
+        """Give a place back."""
         ...
 
-    def postpone(self, claim: Claim, delay: Postponement) -> bool:
-        """Give the lease back until later."""
+    def pause(self, seconds: float) -> None:
+        """Let no worker send for that long."""
         ...
+
+
+class Unpaced:
+    """`PacePort` without any limit."""
+
+    def admit(self, *, can_wait: bool = False) -> tuple[float, str]:  # noqa: ARG002 - the port's
+        """Admit at once."""
+        return 0.0, ""
+
+    def leave(self, place: str) -> None:
+        """Keep no place."""
+
+    def pause(self, seconds: float) -> None:
+        """Pause nobody."""
 
 
 class TurnStore(Protocol):

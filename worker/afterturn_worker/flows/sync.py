@@ -9,63 +9,25 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from afterturn_models.errors import (
-    AccessRefused,
-    HonchoFailure,
-    NotStored,
-    OutcomeUnknown,
-    RateLimited,
-)
-from afterturn_models.policy.batch import MAX_MESSAGES, Batch, next_batch
-from afterturn_models.policy.retry import Backoff
-from afterturn_models.values import (
-    AGENT_OBSERVING,
-    USER_OBSERVING,
-    Intent,
-    Observing,
-    Outgoing,
-    Postponement,
-    Role,
-    Standing,
-)
+from afterturn_models.errors import HonchoFailure, OutcomeUnknown, RateLimited
+from afterturn_models.policy.batch import MAX_MESSAGES, next_batch
+from afterturn_models.values import Intent, Outgoing, Postponement, Standing
+from afterturn_worker.flows.failures import later
+from afterturn_worker.flows.lease import Lease, LeaseLostError, SyncLimits
+from afterturn_worker.flows.ports import Unpaced
+from afterturn_worker.flows.posting import NotNow, Poster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from afterturn_models.values import Claim
-    from afterturn_worker.flows.ports import SyncStore
+    from afterturn_worker.flows.ports import PacePort, SyncStore
     from afterturn_worker.honcho.port import HonchoPort
 
 _READ = 200  # rows at a time: a full batch and what stays here in between
-_SHORTEST = 0.5  # seconds; a request that must be over sooner is not begun
-_LONGEST_WAIT = 3600.0  # seconds that a Retry-After may hold a session back
-
-
-@dataclass(frozen=True, slots=True)
-class SyncLimits:
-    """How long a sync may take, in seconds.
-
-    `lease` exceeds `request` by `margin`; `settling` exceeds what Honcho needs to give up a
-    request whose client is gone (its lock timeout is 5 s). After `slice` a run leaves the rest
-    of a long backlog to the relay: a task stays well under the visibility timeout, and the slot
-    is free for other sessions and for the worker's own beat.
-    """
-
-    lease: float = 20.0
-    request: float = 10.0
-    settling: float = 12.0
-    margin: float = 2.0
-    parked: float = 30.0
-    slice: float = 30.0
-    backoff: Backoff = field(default_factory=Backoff)
-
-
-class _LeaseLost(Exception):  # noqa: N818 - it ends a run, and is nobody's error
-    """Another worker has the session, or may have it before a request would be over."""
+_LONGEST_PAUSE = 60.0  # seconds for which one 429 holds every worker back
 
 
 def sync_session(
@@ -74,216 +36,173 @@ def sync_session(
     honcho: HonchoPort,
     limits: SyncLimits,
     *,
+    late: bool = False,
+    pace: PacePort | None = None,
+    again: Callable[[float], None] = lambda _seconds: None,
     clock: Callable[[], float] = time.monotonic,
     jitter: Callable[[], float] = random.random,
 ) -> Standing:
     """Bring a session to where everything due is settled, as far as it can be done now.
 
-    Safe to run twice, late, or beside its twin. Raises StoreUnavailableError where Postgres
+    With `late`, rows out of their turn are sent as well, behind those in turn. `again` is told in
+    how many seconds to come back where only the pace of all workers stood in the way. Safe to run
+    twice, delayed, or beside its twin. Raises StoreUnavailableError where Postgres
     cannot be reached: the lease then runs out, and the relay comes back to it.
     """
     asked = clock()
-    claim = store.claim(session_id, lease=limits.lease)
+    claim = store.claim(session_id, lease=limits.lease, late=late)
     if claim is None:
         return store.standing(session_id)
-    run = _Run(store, honcho, limits, claim, clock, jitter, leased_from=asked)
+    lease = Lease(store, claim, limits, clock, leased_from=asked)
+    pace = pace or Unpaced()
+    poster = Poster(lease, store, honcho, pace, late=late)
     try:
-        return run.settle_and_drain()
-    except _LeaseLost:
+        return _left(lease, _Run(lease, store, poster, late=late), pace, again, jitter)
+    except LeaseLostError:
         return Standing.BUSY
 
 
-class _Run:
-    """One claim, from its first statement to its last."""
+def _left(
+    lease: Lease,
+    run: _Run,
+    pace: PacePort,
+    again: Callable[[float], None],
+    jitter: Callable[[], float],
+) -> Standing:
+    """Do what can be done now, and leave the session as what came of it asks."""
+    try:
+        return run.settle_and_drain()
+    except NotNow as full:
+        # The rest of a batch of which some is there must be found again as such.
+        kept = lease.intent is not None
+        lease.postpone(Postponement(lease.saved, full.seconds, keep_intent=kept))
+        again(full.seconds)
+        return Standing.WAITING
+    except HonchoFailure as failure:
+        # Only a send commits an intent that this run may have to leave behind as unknown.
+        if isinstance(failure, OutcomeUnknown) and lease.intends_anew:
+            return _settle_later(lease, failure)
+        if isinstance(failure, RateLimited):
+            pace.pause(min(failure.retry_after or 1.0, _LONGEST_PAUSE))
+        delay = later(failure, lease, jitter())
+        lease.postpone(delay)
+        return Standing.PARKED if delay.parked else Standing.WAITING
 
-    def __init__(
-        self,
-        store: SyncStore,
-        honcho: HonchoPort,
-        limits: SyncLimits,
-        claim: Claim,
-        clock: Callable[[], float],
-        jitter: Callable[[], float],
-        *,
-        leased_from: float,
-    ) -> None:
+
+class _Run:
+    """What one task does for one session."""
+
+    def __init__(self, lease: Lease, store: SyncStore, poster: Poster, *, late: bool) -> None:
+        self._lease = lease
+        self._session = lease.claim.session_id
         self._store = store
-        self._honcho = honcho
-        self._limits = limits
-        self._claim = claim
-        self._clock = clock
-        self._jitter = jitter
-        # The lease counts from before the statement that gave it: our clock never shows more
-        # time left than Postgres does.
-        self._leased_from = leased_from
-        self._until = leased_from + limits.slice
-        self._saved = claim.last_saved_index
-        self._due = claim.due_index
-        self._intent = claim.intent
+        self._poster = poster
+        self._with_late = late
+        self._late = late and lease.claim.late
+        self._ahead: Sequence[Outgoing] = ()
 
     def settle_and_drain(self) -> Standing:
-        try:
-            if self._intent is not None and not self._claim.settled:
-                return self._settle_later(None)
-            if self._intent is not None:
-                self._look_up(self._intent)
-            return self._drain()
-        except OutcomeUnknown as failure:
-            # Only a send commits an intent that this run may have to leave behind as unknown.
-            if self._intent is not None and self._intent is not self._claim.intent:
-                return self._settle_later(failure)
-            return self._retry_later(failure)
-        except HonchoFailure as failure:
-            return self._retry_later(failure)
+        lease = self._lease
+        if lease.intent is not None and not lease.claim.settled:
+            return _settle_later(lease, None)
+        if lease.intent is not None:
+            self._look_up(lease.intent)
+        return self._drain()
 
     def _look_up(self, intent: Intent) -> None:
         """Find out what became of an intent; send what is certainly not there.
 
         An intent that lists rows is the rest of a batch of which some were found: the drain,
-        which starts over from `saved`, would double those.
+        which starts over from `saved`, would double those. Late rows are listed too, but are
+        behind the cursor: those that are not there are late still.
         """
         rows = self._intended(intent)
-        found: set[UUID] = set()
-        if rows:
-            found = self._honcho.find(
-                self._claim.workspace,
-                rows[0].honcho_session,
-                [row.id for row in rows],
-                deadline=self._time_left(),
-            )
+        found = self._poster.found(rows)
+        if intent.last == 0:
+            self._note_late(list(found))
+            return
         missing = [row for row in rows if row.id not in found]
         if missing and not found and intent.rows is None:
-            self._intent = None  # as if it had never been sent: the drain takes it up
+            self._lease.intent = None  # as if never sent: the drain takes it up
             return
-        if missing:
-            self._send(missing, Intent(intent.first, intent.last, tuple(r.id for r in missing)))
-        self._settled(intent.last)
+        self._poster.send_rest(missing, intent)
+        self._lease.settled(intent.last)
 
     def _intended(self, intent: Intent) -> list[Outgoing]:
+        if intent.rows is not None:
+            return self._poster.listed(intent.rows)
         rows = self._store.outgoing(
-            self._claim.session_id,
+            self._session,
             after=intent.first - 1,
             upto=intent.last,
             limit=intent.last - intent.first + 1,
         )
-        listed = None if intent.rows is None else set(intent.rows)
-        return [
-            row for row in rows if row.content is not None and (listed is None or row.id in listed)
-        ]
+        return [row for row in rows if row.content is not None]
 
     def _drain(self) -> Standing:
-        ahead: Sequence[Outgoing] = ()
+        lease = self._lease
         while True:
-            if self._saved >= self._due:
-                if self._store.release(self._claim, saved=self._saved):
-                    return Standing.SYNCED
-                self._advance(None)  # more came due before the release: go on
-                continue
-            if self._clock() > self._until:
-                return self._leave_the_rest()
-            ahead = self._read_on(ahead)
-            batch = next_batch(ahead)
-            if batch is None or not batch.messages:
-                self._settled(batch.last if batch else self._due)
-                continue
-            self._introduce(batch)
-            self._send(batch.messages, batch.intent)
-            self._settled(batch.last)
+            if lease.saved < lease.due or self._late:
+                if lease.used_up:
+                    lease.postpone(Postponement(saved=lease.saved, seconds=0.0))
+                    return Standing.MORE
+                if lease.saved < lease.due:
+                    self._in_turn()
+                else:
+                    self._out_of_turn()
+            elif lease.release(late=self._with_late):
+                return Standing.SYNCED
+            else:
+                lease.advance(None)  # more came due before the release: go on
+                self._late = self._with_late  # in turn or out of it; a look tells
 
-    def _read_on(self, ahead: Sequence[Outgoing]) -> Sequence[Outgoing]:
-        """Give the rows beyond `saved`: what is left of `ahead` where it fills a batch, or ends."""
-        left = [row for row in ahead if row.index > self._saved]
-        if left and (len(left) >= MAX_MESSAGES or left[-1].index >= self._due):
-            return left
-        return self._store.outgoing(
-            self._claim.session_id, after=self._saved, upto=self._due, limit=_READ
-        )
+    def _in_turn(self) -> None:
+        """Send the next batch beyond the cursor."""
+        lease = self._lease
+        rows = [row for row in self._ahead if row.index > lease.saved]
+        # A batch is cut off a full one, or off all that is due, lest it ends where reading did.
+        if len(rows) < MAX_MESSAGES and not (rows and rows[-1].index >= lease.due):
+            rows = list(
+                self._store.outgoing(self._session, after=lease.saved, upto=lease.due, limit=_READ)
+            )
+        self._ahead = rows
+        batch = next_batch(rows, most=lease.most)
+        if batch is None or not batch.messages:
+            lease.settled(batch.last if batch else lease.due)
+        elif self._poster.taken(batch.messages, batch.intent):
+            lease.settled(batch.last)
+        else:
+            self._ahead = ()  # what was read may have been changed
 
-    def _introduce(self, batch: Batch) -> None:
-        """Add peers before their first message, which would join them without configuration."""
-        workspace, session = self._claim.workspace, batch.messages[0].honcho_session
-        speakers = {row.peer: _observing(row.role) for row in batch.messages}
-        unknown = self._store.unknown_members(workspace, session, speakers)
-        if not unknown:
+    def _out_of_turn(self) -> None:
+        """Send the next rows that are late; their intent names no index, and moves no cursor.
+
+        They are looked for first: whoever found them missing looked a while ago, without the
+        lease, and they may have been sent since.
+        """
+        rows = self._store.late(self._session, limit=MAX_MESSAGES)
+        batch = next_batch(rows, most=self._lease.most)
+        there = list(self._poster.found(batch.messages)) if batch else []
+        if batch is None or there:
+            self._note_late(there)
+            self._late = batch is not None
             return
-        # The agent joins with the first message, whoever speaks: it is the one who observes.
-        joining = {peer: speakers[peer] for peer in unknown}
-        joining.setdefault(self._claim.agent_peer, AGENT_OBSERVING)
-        self._honcho.add_peers(workspace, session, joining, deadline=self._time_left())
-        self._store.note_members(workspace, session, joining)
+        ids = tuple(row.id for row in batch.messages)
+        if self._poster.taken(batch.messages, Intent(0, 0, ids)):
+            self._note_late(ids)
+        else:
+            self._lease.advance(None)  # a turn that came meanwhile goes first here too
 
-    def _send(self, rows: Sequence[Outgoing], intent: Intent) -> None:
-        self._advance(intent)
-        self._honcho.send(
-            self._claim.workspace, rows[0].honcho_session, rows, deadline=self._time_left()
-        )
-
-    def _settled(self, last: int) -> None:
-        """Note that everything up to `last` is settled; it is written with the next statement."""
-        self._saved = last
-        self._intent = None
-
-    def _advance(self, intent: Intent | None) -> None:
-        asked = self._clock()
-        due = self._store.advance(
-            self._claim, saved=self._saved, intent=intent, lease=self._limits.lease
-        )
-        if due is None:
-            raise _LeaseLost
-        self._leased_from, self._due, self._intent = asked, due, intent
-
-    def _time_left(self) -> float:
-        """Give the deadline of a request, in seconds: within the lease, or not begun at all."""
-        leased = self._limits.lease - (self._clock() - self._leased_from)
-        left = min(self._limits.request, leased - self._limits.margin)
-        if left < _SHORTEST:
-            raise _LeaseLost
-        return left
-
-    def _leave_the_rest(self) -> Standing:
-        self._postpone(Postponement(saved=self._saved, seconds=0.0))
-        return Standing.WAITING
-
-    def _settle_later(self, failure: HonchoFailure | None) -> Standing:
-        self._postpone(
-            Postponement(
-                saved=self._saved,
-                seconds=self._limits.settling,
-                error=str(failure) if failure else None,
-                settling=True,
-            )
-        )
-        return Standing.WAITING
-
-    def _retry_later(self, failure: HonchoFailure) -> Standing:
-        attempt = 1 if self._saved > self._claim.last_saved_index else self._claim.attempts + 1
-        wait = self._limits.backoff.delay(attempt, self._jitter())
-        if isinstance(failure, RateLimited) and failure.retry_after is not None:
-            asked = min(max(failure.retry_after, 0.0), _LONGEST_WAIT)
-            wait = asked + wait * 0.1  # not all at the same moment
-        parked = str(failure) if isinstance(failure, AccessRefused) else None
-        self._postpone(
-            Postponement(
-                saved=self._saved,
-                seconds=self._limits.parked if parked else wait,
-                error=str(failure),
-                # A look-up that failed leaves its intent; a send that stored nothing does not.
-                keep_intent=self._intent is not None and not self._stored_nothing(failure),
-                parked=parked,
-            )
-        )
-        return Standing.PARKED if parked else Standing.WAITING
-
-    def _stored_nothing(self, failure: HonchoFailure) -> bool:
-        """Tell whether the intent may go: it was this run's own, and no other row of it is there."""
-        intent = self._intent
-        own = intent is not None and intent is not self._claim.intent and intent.rows is None
-        return own and isinstance(failure, NotStored)
-
-    def _postpone(self, delay: Postponement) -> None:
-        if not self._store.postpone(self._claim, delay):
-            raise _LeaseLost
+    def _note_late(self, rows: Sequence[UUID]) -> None:
+        """Note what is there, and see what came due in turn meanwhile, which goes first."""
+        lease = self._lease
+        lease.own(self._store.note_late_sent(lease.claim, rows))
+        lease.settled(0)
+        lease.advance(None)
+        self._late = self._with_late
 
 
-def _observing(role: Role) -> Observing:
-    return USER_OBSERVING if role is Role.USER else AGENT_OBSERVING
+def _settle_later(lease: Lease, failure: HonchoFailure | None) -> Standing:
+    error = str(failure) if failure else None
+    lease.postpone(Postponement(lease.saved, lease.limits.settling, error, settling=True))
+    return Standing.WAITING

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from afterturn_models.values import Observing, Outgoing
 
 ROW_ID = "afterturn"  # the metadata key under which a message carries its row's id
+_NO_ID = "{!r} is not an id for Honcho: 1 to 100 of A-Z a-z 0-9 _ -"
 _WORKSPACES = 256
 _KEEPALIVE = 4.0  # seconds; common servers close an idle connection after 5
 
@@ -65,33 +66,47 @@ class HonchoClient:
         self, workspace: str, session: str, messages: Sequence[Outgoing], *, deadline: float
     ) -> None:
         """Store up to 100 messages by one POST."""
-        _check_ids(workspace, session, *{message.peer for message in messages})
+        _check_ids(workspace, session)
         with self._call(deadline):  # around the building too: the lease was looked at before it
             honcho = self._honcho(workspace)
-            with building():
-                bodies = [
-                    Peer(message.peer, honcho).message(
-                        message.content or "", metadata=_metadata(message), created_at=message.at
+            bodies = []
+            for index, message in enumerate(messages):
+                _check_peer(message.peer, index)
+                with building(index):
+                    peer = Peer(message.peer, honcho)
+                    bodies.append(
+                        peer.message(
+                            message.content or "",
+                            metadata=_metadata(message),
+                            created_at=message.at,
+                        )
                     )
-                    for message in messages
-                ]
             Session(session, honcho).add_messages(bodies)
 
     def find(
         self, workspace: str, session: str, rows: Sequence[UUID], *, deadline: float
     ) -> set[UUID]:
-        """Look rows up by their ids, 100 at a time."""
+        """Look rows up by their ids."""
+        return set(self.sightings(workspace, session, rows, deadline=deadline))
+
+    def sightings(
+        self, workspace: str, session: str, rows: Sequence[UUID], *, deadline: float
+    ) -> list[UUID]:
+        """Look rows up by their ids, 100 at a time; each as often as it is there, in order."""
         _check_ids(workspace, session)
-        found: set[str] = set()
+        wanted = {str(row): row for row in rows}
+        seen: list[UUID] = []
         for start in range(0, len(rows), 100):
-            wanted = [str(row) for row in rows[start : start + 100]]
-            filters: dict[str, object] = {"metadata": {ROW_ID: {"in": wanted}}}
+            part = [str(row) for row in rows[start : start + 100]]
+            filters: dict[str, object] = {"metadata": {ROW_ID: {"in": part}}}
             with self._call(deadline):
                 for message in self._session(workspace, session).messages(
                     filters=filters, size=100
                 ):
-                    found.add(str(message.metadata.get(ROW_ID)))
-        return {row for row in rows if str(row) in found}
+                    row = wanted.get(str(message.metadata.get(ROW_ID)))
+                    if row is not None:
+                        seen.append(row)
+        return seen
 
     def context(
         self, workspace: str, session: str, *, user: str, agent: str, tokens: int, deadline: float
@@ -178,9 +193,13 @@ def _check_ids(*ids: str) -> None:
     """Refuse what would change the path of a request: the SDK puts ids into it as they are."""
     for value in ids:
         if not is_valid_id(value):
-            raise InvalidIdError(
-                f"{value[:40]!r} is not an id for Honcho: 1 to 100 of A-Z a-z 0-9 _ -"
-            )
+            raise InvalidIdError(_NO_ID.format(value[:40]))
+
+
+def _check_peer(peer: str, index: int) -> None:
+    """Refuse a message for its peer: no other is to wait for it."""
+    if not is_valid_id(peer):
+        raise InvalidIdError(_NO_ID.format(peer[:40]), index=index, about_content=True)
 
 
 def _without_credentials(url: str) -> str:
@@ -201,4 +220,6 @@ def _metadata(message: Outgoing) -> dict[str, object]:
     if message.parts > 1:
         metadata["part"] = str(message.part)
         metadata["parts"] = str(message.parts)
+    if message.mended:
+        metadata["mended"] = "special-tokens"
     return metadata

@@ -56,15 +56,21 @@ def our_errors(url: str) -> Iterator[None]:
 
 
 @contextmanager
-def building() -> Iterator[None]:
-    """Raise Rejected for what the SDK itself does not take, before anything is sent."""
+def building(index: int) -> Iterator[None]:
+    """Raise Rejected for what the SDK itself does not take of message `index`, unsent."""
     try:
         yield
     except ValidationError as error:
         kinds = ", ".join(sorted({found["type"] for found in error.errors()}))
-        raise Rejected(f"the Honcho SDK does not take it: {kinds}") from None
+        raise Rejected(
+            f"the Honcho SDK does not take it: {kinds}", index=index, about_content=True
+        ) from None
     except ValueError:  # of the SDK's own checks, which are no validation errors
-        raise Rejected("the Honcho SDK does not take it: a message of white space only") from None
+        raise Rejected(
+            "the Honcho SDK does not take it: a message of white space only",
+            index=index,
+            about_content=True,
+        ) from None
 
 
 def _translated(error: HonchoError, url: str) -> HonchoFailure:
@@ -73,6 +79,11 @@ def _translated(error: HonchoError, url: str) -> HonchoFailure:
         return _without_answer(error, url)
     if status == 408 or status >= 500:
         return OutcomeUnknown(f"Honcho answers {status}", status=status)
+    return _refused(error, status, url)
+
+
+def _refused(error: HonchoError, status: int, url: str) -> HonchoFailure:
+    """Translate an answer that says that nothing was stored."""
     if isinstance(error, RateLimitError):
         return RateLimited("Honcho answers 429: too many requests", retry_after=_wait(error))
     if status in {401, 403}:
@@ -85,8 +96,15 @@ def _translated(error: HonchoError, url: str) -> HonchoFailure:
         return Unreachable(
             f"{url} answers with a redirect ({status}): is it a Honcho?", status=status
         )
-    kind = Missing if status == 404 else Rejected
-    return kind(f"Honcho answers {status}: {_detail(error.body)}", status=status)
+    objection = f"Honcho answers {status}: {_detail(error.body)}"
+    if status == 404:
+        return Missing(objection, status=404)
+    return Rejected(
+        objection,
+        status=status,
+        index=_index(error.body),
+        about_content=status == 413 or (status == 422 and _about_a_message(error.body)),
+    )
 
 
 def _without_answer(error: HonchoError, url: str) -> HonchoFailure:
@@ -105,6 +123,33 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, httpx.LocalProtocolError):
         return type(error).__name__  # its text quotes headers
     return str(error).partition("\n")[0][:200] or type(error).__name__
+
+
+def _about_a_message(body: Any) -> bool:
+    """Tell whether a 422 may be what a message says, or who says it.
+
+    Honcho names the field where it can. A field that we make ourselves, or one outside the
+    messages, is our own mistake or another version of Honcho's: no message is to pay for that.
+    """
+    try:
+        place = list(body["detail"][0]["loc"])
+    except (TypeError, KeyError, IndexError):
+        return True  # said in words, as of a peer's name
+    message, field = place[:3], place[3:4]
+    return (
+        len(message) == 3
+        and message[:2] == ["body", "messages"]
+        and field in ([], ["content"], ["peer_id"])
+    )
+
+
+def _index(body: Any) -> int | None:
+    """Find which message Honcho objects to: `loc` is ["body", "messages", index, …]."""
+    try:
+        place = body["detail"][0]["loc"]
+        return int(place[2]) if place[:2] == ["body", "messages"] else None
+    except (TypeError, KeyError, IndexError, ValueError):
+        return None
 
 
 def _detail(body: Any) -> str:

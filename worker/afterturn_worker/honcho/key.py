@@ -52,8 +52,13 @@ def _from_file(path: Path) -> str | None:
     key = (block.get("apiKey") if isinstance(block, dict) else None) or values.get("apiKey")
     if not isinstance(key, str) or not key:
         return None
+    only_ours(path)
+    return key
+
+
+def only_ours(path: Path) -> None:
+    """Raise ConfigurationError for a file with a key that others can read."""
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigurationError(
             f"{path} holds a key and others can read it; run: chmod 600 {path}"
         )
-    return key

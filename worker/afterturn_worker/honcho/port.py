@@ -39,6 +39,12 @@ class HonchoPort(Protocol):
         """Tell which rows the session holds, by their ids in the messages' metadata."""
         ...
 
+    def sightings(
+        self, workspace: str, session: str, rows: Sequence[UUID], *, deadline: float
+    ) -> list[UUID]:
+        """Give the rows that the session holds in its order, each as often as it is there."""
+        ...
+
     def context(
         self, workspace: str, session: str, *, user: str, agent: str, tokens: int, deadline: float
     ) -> ContextResult:

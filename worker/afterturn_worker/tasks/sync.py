@@ -6,38 +6,63 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from celery import shared_task
-from kombu.exceptions import OperationalError
 
 from afterturn_models import signatures
-from afterturn_models.broker import send
 from afterturn_models.values import Standing
-from afterturn_worker.boundary import log, outcomes
+from afterturn_worker.boundary import outcomes
 from afterturn_worker.flows.sync import sync_session
 from afterturn_worker.resources import resources
+from afterturn_worker.sending import send_or_leave
 
 if TYPE_CHECKING:
     from celery import Celery, Task
 
+    from afterturn_worker.resources import Resources
+
+_SOON = 5.0  # seconds; a hint for later than that is the relay's
+# Whoever leaves a session fires the prefetches of what is settled: they then see what was just said.
+_LEFT = {Standing.SYNCED, Standing.MORE, Standing.WAITING}
+
 
 @shared_task(bind=True, name=signatures.SYNC_SESSION, acks_late=True)
-def sync(self: Task[Any, Any], session_id: str) -> dict[str, str] | None:
-    """Bring a session up to date; gives its standing, None where it could not be told."""
+def sync(self: Task[Any, Any], session_id: str, late: bool = False) -> dict[str, str] | None:
+    """Bring a session up to date; gives its standing, None where it could not be told.
+
+    With `late`, rows out of their turn are sent as well.
+    """
     with outcomes(self.name, self.request.id, session_id):
         process, session = resources(), UUID(session_id)
-        standing = sync_session(session, process.store, process.honcho, process.limits)
-        # Whoever ends the sync fires the prefetches: they then see what was just said.
-        if standing is Standing.SYNCED:
-            turn = process.store.take_prefetch(session)
-            if turn is not None:
-                _fire(self.app, session, turn)
+        standing = sync_session(
+            session,
+            process.store,
+            process.honcho,
+            process.bulk_limits if late else process.limits,
+            late=late,
+            pace=process.pace,
+            again=lambda seconds: _come_back(self.app, session, seconds, late=late),
+        )
+        if standing in _LEFT:
+            _prefetch(self.app, process, session)
+        if standing is Standing.MORE:
+            _go_on(self.app, session, late=late)
         return {"standing": standing.value}
     return None
 
 
-def _fire(app: Celery, session: UUID, turn: int) -> None:
-    """Send off a turn's prefetches; without a broker the next turn is a cold one, no more."""
-    try:
-        send(app, signatures.prefetch_context(session, turn))
-        send(app, signatures.prefetch_dialectic(session, turn))
-    except (OperationalError, OSError) as error:
-        log.warning("broker_unavailable", error=str(error))
+def _prefetch(app: Celery, process: Resources, session: UUID) -> None:
+    turn = process.store.take_prefetch(session)
+    if turn is not None:
+        send_or_leave(app, signatures.prefetch_context(session, turn))
+        send_or_leave(app, signatures.prefetch_dialectic(session, turn))
+
+
+def _go_on(app: Celery, session: UUID, *, late: bool) -> None:
+    """Hint at the rest; a turn that came to a session under repair does not wait for the bulk."""
+    send_or_leave(app, signatures.sync_session(session))
+    if late:
+        send_or_leave(app, signatures.sync_session(session, in_bulk=True))
+
+
+def _come_back(app: Celery, session: UUID, seconds: float, *, late: bool) -> None:
+    if seconds <= _SOON:
+        send_or_leave(app, signatures.sync_session(session, in_bulk=late, after=seconds))
