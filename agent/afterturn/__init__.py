@@ -1,5 +1,6 @@
 """What an agent process imports and runs: `Memory` and the command line."""
 
+from afterturn.local_files import LocalFileError, LocalFiles, WriteRefused
 from afterturn.memory import Memory
 from afterturn.recall import Recall
 from afterturn.session import Session
@@ -18,6 +19,8 @@ __all__ = [
     "CaptureError",
     "ConfigurationError",
     "ContextResult",
+    "LocalFileError",
+    "LocalFiles",
     "Memory",
     "Message",
     "Recall",
@@ -26,4 +29,5 @@ __all__ = [
     "StoreUnavailableError",
     "Turn",
     "TurnResult",
+    "WriteRefused",
 ]

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("afterturn.capture")
 
 
-def row_id(turn_id: uuid.UUID, place: int) -> uuid.UUID:
-    """Give the id of the row at `place` (from 0) of a turn: a repeated capture makes it again."""
-    return uuid.uuid5(turn_id, str(place))
+def row_id(turn_id: uuid.UUID, place: int, part: int) -> uuid.UUID:
+    """Give the id of a row: of a turn's message at `place`, the part (both counted from 0).
+
+    A repeated capture makes it again.
+    """
+    return uuid.uuid5(turn_id, f"{place}.{part}")
 
 
 class Capturer:
@@ -45,12 +48,12 @@ class Capturer:
 
     def open(self, spec: SessionSpec) -> OpenSession | None:
         """Find or make a session; None while Postgres is away. Raises SchemaError."""
-        if self._breaker.open:
+        if self.away:
             return None
         try:
             return self._open(spec)
         except StoreUnavailableError as error:
-            self._away(error)
+            self.note_away(error)
             return None
 
     def capture(self, turn: SpooledTurn) -> Captured | None:
@@ -60,13 +63,13 @@ class Capturer:
         in order. Raises CaptureError where neither took it, and then nothing was written.
         """
         refused: SpoolError | None = None
-        if not self._breaker.open:
+        if not self.away:
             try:
                 self.drain()
                 if not self._spool.pending():
                     return self._insert(turn)
             except (StoreUnavailableError, SchemaError) as error:
-                self._away(error)
+                self.note_away(error)
             except SpoolError as error:
                 log.warning("the spool cannot be drained: %s", error)
                 refused = error
@@ -87,11 +90,11 @@ class Capturer:
 
     def _last_resort(self, turn: SpooledTurn, error: SpoolError, *, drained: bool) -> Captured:
         """Capture past a spool that takes nothing and gives nothing, if Postgres does."""
-        if not drained and not self._breaker.open:
+        if not drained and not self.away:
             try:
                 return self._insert(turn)
             except (StoreUnavailableError, SchemaError) as away:
-                self._away(away)
+                self.note_away(away)
         raise CaptureError(f"the turn was not captured, try again: {error}") from error
 
     def drain(self) -> int:
@@ -114,6 +117,11 @@ class Capturer:
     def known(self, spec: SessionSpec) -> OpenSession | None:
         """Give the session as it was last opened: another one where it was deleted meanwhile."""
         return self._opened.get((spec.workspace, spec.key))
+
+    @property
+    def away(self) -> bool:
+        """Tell whether Postgres is left alone until it answers a probe."""
+        return self._breaker.open
 
     def forked(self) -> None:
         """Go on in a forked child."""
@@ -177,6 +185,7 @@ class Capturer:
         with self._database.statement() as connection:
             connection.execute(text("SELECT 1"))
 
-    def _away(self, error: StoreUnavailableError | SchemaError) -> None:
+    def note_away(self, error: StoreUnavailableError | SchemaError) -> None:
+        """Leave Postgres alone until it answers a probe: no call pays for what one has found out."""
         log.warning("turns are spooled until Postgres answers: %s", error)
         self._breaker.trip()

@@ -12,11 +12,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from afterturn_models.broker import celery_config, send
+from afterturn_models.broker import NO_BACKEND, publisher_config, send
 from afterturn_models.signatures import sync_session
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+    from afterturn_models.signatures import Signature
 
 log = logging.getLogger("afterturn.dispatch")
 
@@ -29,7 +31,7 @@ class Dispatcher:
 
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
-        self._waiting: dict[UUID, None] = {}
+        self._waiting: dict[UUID, list[str]] = {}  # with the task ids that somebody waits for
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._app: Any = None  # touched by the thread only
@@ -38,13 +40,18 @@ class Dispatcher:
         self.sent = 0
         self.dropped = 0
 
-    def hint(self, session_id: UUID) -> None:
-        """Note that a session may have work, and return at once."""
+    def hint(self, session_id: UUID, *, task_id: str | None = None) -> None:
+        """Note that a session may have work, and return at once.
+
+        With a `task_id` of the caller's the task's result is kept for it in the Redis backend.
+        """
         with self._wake:
-            if len(self._waiting) >= _MOST_WAITING:
+            if len(self._waiting) >= _MOST_WAITING and session_id not in self._waiting:
                 self.dropped += 1
                 return
-            self._waiting[session_id] = None
+            awaited = self._waiting.setdefault(session_id, [])
+            if task_id is not None:
+                awaited.append(task_id)
             # A thread does not survive a fork: the child starts its own with its first hint.
             if self._thread is None or not self._thread.is_alive():
                 self._start()
@@ -98,18 +105,23 @@ class Dispatcher:
             self._app.close()
             self._app = None
 
-    def _next(self) -> list[UUID] | None:
+    def _next(self) -> list[Signature] | None:
         with self._wake:
             self._wake.wait_for(lambda: self._waiting or self._closing)
-            waiting, self._waiting = list(self._waiting), {}
+            waiting, self._waiting = self._waiting, {}
             self._busy = bool(waiting)
-            return waiting or None
+        hints: list[Signature] = []
+        for session_id, awaited in waiting.items():
+            # A task that somebody waits for is as good a hint as one that nobody does.
+            ids: list[str | None] = [*awaited] or [None]
+            hints += [sync_session(session_id, task_id=task_id) for task_id in ids]
+        return hints or None
 
-    def _send(self, waiting: list[UUID]) -> bool:
-        for place, session_id in enumerate(waiting):
+    def _send(self, waiting: list[Signature]) -> bool:
+        for place, hint in enumerate(waiting):
             try:
                 self._app = self._app or self._make_app()
-                send(self._app, sync_session(session_id))
+                send(self._app, hint)
                 self.sent += 1
             except Exception as error:  # noqa: BLE001 - whatever the broker's client raises, a hint may be lost
                 self.dropped += len(waiting) - place
@@ -134,5 +146,8 @@ class Dispatcher:
         from celery import Celery
 
         app = Celery("afterturn-agent", set_as_current=False)
-        app.conf.update(celery_config(self._redis_url))
+        # Said here too: CELERY_RESULT_BACKEND in the environment, which may be another project's,
+        # comes before what the configuration says.
+        app.backend_cls = NO_BACKEND
+        app.conf.update(publisher_config(self._redis_url))
         return app

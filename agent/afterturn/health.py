@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from afterturn.spool import Spool
+from afterturn.spool import REFUSED, SPOOL, Spool
 from afterturn_models.broker import QUEUE_PREFIX
 from afterturn_models.db import Database
 from afterturn_models.errors import AfterturnError, ConfigurationError
@@ -34,13 +34,18 @@ _LATE = 60.0  # seconds without a beat after which a worker counts as missing
 
 @dataclass(slots=True)
 class Health:
-    """What was seen: `parts` by name (`ok`, or a sentence), queue depths, workers, backlog."""
+    """What was seen: `parts` by name (`ok`, or a sentence), queue depths, workers, backlog.
+
+    `spool` holds turns that wait for Postgres, `refused` those that it answered it will not take;
+    None where there are none.
+    """
 
     parts: dict[str, str] = field(default_factory=dict)
     queues: dict[str, int] = field(default_factory=dict)
     workers: list[dict[str, Any]] = field(default_factory=list)
     backlog: dict[str, Any] | None = None
     spool: dict[str, Any] | None = None
+    refused: dict[str, Any] | None = None
 
     @property
     def ok(self) -> bool:
@@ -60,7 +65,7 @@ def look() -> Health:
     _look_at_redis(settings, health)
     health.parts["honcho"] = _honcho(settings, health.workers)
     health.parts["workers"] = _alive(health.workers)
-    _look_at_spool(health)
+    health.spool, health.refused = _spooled(SPOOL), _spooled(REFUSED)
     return health
 
 
@@ -133,7 +138,7 @@ def _alive(seen: list[dict[str, Any]]) -> str:
     return "none runs; start one with: afterturn worker"
 
 
-def _look_at_spool(health: Health) -> None:
-    stats = Spool(home() / "spool").stats()
-    if stats.turns or stats.damaged:
-        health.spool = asdict(stats)
+def _spooled(name: str) -> dict[str, Any] | None:
+    folder = home() / name
+    stats = Spool(folder).stats()
+    return {"folder": str(folder), **asdict(stats)} if stats.turns or stats.damaged else None

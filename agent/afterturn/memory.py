@@ -6,9 +6,12 @@ import atexit
 import os
 import threading
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary
 
+from afterturn.local_files import LocalFiles
+from afterturn.modes import CurrentModes
 from afterturn.services import Services
 from afterturn.session import Session
 from afterturn_models.errors import CaptureError
@@ -103,6 +106,15 @@ class Memory:
             if session is None:
                 session = self._sessions[spec] = Session(self._services, spec)
             return session
+
+    def local_files(self, folder: str | Path, session: Session | None = None) -> LocalFiles:
+        """Give the memory files in `folder` (USER.md, MEMORY.md, SOUL.md, memory/<note>.md).
+
+        Each write asks for the peers' memory modes as they are then: `honcho` refuses it. With a
+        `session`, what Postgres holds for that session counts too. While Postgres is away the
+        last modes that were seen hold, else the configured ones.
+        """
+        return LocalFiles(Path(folder).expanduser(), CurrentModes(self._services, session))
 
     def close(self) -> None:
         """Close every session that is still open, send what hints wait, and disconnect.

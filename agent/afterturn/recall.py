@@ -57,12 +57,17 @@ class Popper:
             ) from None  # the cause may quote a piece of the password
         self._breaker = Breaker("redis", self._redis.ping)
 
+    @property
+    def away(self) -> bool:
+        """Tell whether Redis is left alone until it answers a probe."""
+        return self._breaker.open
+
     def pop(self, task_ids: Sequence[str]) -> list[bytes | None]:
         """Take the results of `task_ids`: one pipeline of GETDELs, one round trip.
 
         Gives each raw result, None where there is none, and none at all where Redis is away.
         """
-        if not task_ids or self._breaker.open:
+        if not task_ids or self.away:
             return [None] * len(task_ids)
         try:
             pipeline: Any = self._redis.pipeline(transaction=False)

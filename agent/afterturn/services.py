@@ -10,7 +10,8 @@ from afterturn.capture import Capturer
 from afterturn.dispatch import Dispatcher
 from afterturn.history import Histories
 from afterturn.recall import Popper
-from afterturn.spool import Spool
+from afterturn.rows import CaptureRules
+from afterturn.spool import REFUSED, SPOOL, Spool
 from afterturn_models.db import Database
 from afterturn_models.errors import ConfigurationError
 from afterturn_models.policy.write_frequency import ASYNC
@@ -50,10 +51,11 @@ class Services:
         )
         self.popper = Popper(self.settings.redis_url)
         self.dispatcher = Dispatcher(self.settings.redis_url)
-        self.spool = Spool(home() / "spool")
-        self.capturer = Capturer(self.database, self.spool, Spool(home() / "spool-refused"))
+        self.spool = Spool(home() / SPOOL)
+        self.capturer = Capturer(self.database, self.spool, Spool(home() / REFUSED))
         self.histories = Histories(self.database, self.settings.history_cache_entries)
         self.policy = _policy(loaded)
+        self.rules = CaptureRules.of(self.settings)
         # Held here, so that a turn outlives an agent that let go of its session in the middle.
         self.unfinished: set[Turn] = set()
         _alive.add(self)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from typing import TYPE_CHECKING
 
+from afterturn import sync_wait
 from afterturn.prompt import context_block, system_header
 from afterturn.recall import Awaited
 from afterturn.spool import SpooledTurn, SpoolError
@@ -14,7 +16,7 @@ from afterturn.turn import Turn, TurnResult
 from afterturn_models.errors import CaptureError, SchemaError, StoreUnavailableError
 from afterturn_models.policy.ids import honcho_id
 from afterturn_models.policy.write_frequency import TURN
-from afterturn_models.store import due
+from afterturn_models.store.due import raise_to_end
 from afterturn_models.store.sessions import close_session
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from afterturn_models.values import Message, NewMessage
 
 log = logging.getLogger("afterturn.session")
-
-_POLL = (0.01, 0.1)  # seconds between two looks at a result or a cursor: at first, and at most
 
 
 class Session:
@@ -64,13 +64,16 @@ class Session:
         author: str | None = None,
         at: dt.datetime | None = None,
         wait: float | None = None,
+        origin: str | None = None,
     ) -> Turn:
         """Begin a turn with what the user said; pops what workers prefetched, and never waits.
 
         `author` is the peer who speaks, where it is not the session's user; `at` when it was
         said. With `wait`, a recall that is still being fetched is waited for, for that many
-        seconds at most. A turn that was not ended is captured as interrupted first; CaptureError
-        where nothing takes that one. Raises TypeError for a text that is none.
+        seconds at most. `origin` is what began the turn where that was no person: the words of
+        `cron`, `flush` and `subagent` are nobody's, and all of such a turn stays here. A turn that
+        was not ended is captured as interrupted first; CaptureError where nothing takes that one.
+        Raises TypeError for a text that is none.
         """
         with self._lock:
             self._end_interrupted()
@@ -83,6 +86,8 @@ class Session:
                 recall=recall,
                 context=context_block(recall, self._services.settings.context_tokens),
                 system=self.system,
+                rules=self._services.rules,
+                origin=origin,
             )
             self._turn = turn
             self._services.unfinished.add(turn)
@@ -102,16 +107,24 @@ class Session:
         if captured is None or opened is None:
             return TurnResult(synced=False, spooled=captured is None)
         self._awaited.expect(captured.turn)
-        services.dispatcher.hint(opened.id)
         if not wait or captured.frequency != TURN:
+            services.dispatcher.hint(opened.id)
             return TurnResult(synced=False, spooled=False)
+        return TurnResult(synced=self._synced(opened, captured.last_index), spooled=False)
+
+    def _synced(self, opened: OpenSession, index: int) -> bool:
+        """Send the hint, and wait for what comes of it; tell whether all up to `index` is synced."""
+        services = self._services
         deadline = time.monotonic() + services.settings.turn_sync_seconds
+        task_id = f"{opened.id}.{uuid.uuid4()}.sync"
+        services.dispatcher.hint(opened.id, task_id=task_id)
         try:
-            synced = self._saved_by(opened, captured.last_index, deadline)
+            return sync_wait.synced(
+                services.popper, services.database, opened.id, task_id, index, deadline
+            )
         except StoreUnavailableError as error:
             log.warning("captured, but not known to be synced: %s", error)
-            synced = False
-        return TurnResult(synced=synced, spooled=False)
+            return False
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Have everything captured sent; True once all of it is settled at Honcho.
@@ -126,11 +139,13 @@ class Session:
             if opened is None or self._services.capturer.spooled:
                 return False
             with self._services.database.statement() as connection:
-                target = due.raise_to_end(connection, opened.id)
+                target = raise_to_end(connection, opened.id)
             if target is None:
                 return True
             self._services.dispatcher.hint(opened.id)
-            return self._saved_by(opened, target, deadline)
+            return sync_wait.settled(
+                self._services.database, opened.id, target, deadline, patiently=True
+            )
         except (StoreUnavailableError, SpoolError) as error:
             log.warning("not flushed: %s", error)
             return False
@@ -167,6 +182,10 @@ class Session:
         if more:
             self._services.dispatcher.hint(opened.id)
 
+    def opened(self) -> OpenSession | None:
+        """Give the session as Postgres has it; None while that is away. Raises SchemaError."""
+        return self._ensure_open()
+
     def forked(self) -> None:
         """Go on in a forked child, which leaves the open turn to its parent."""
         self._lock = threading.RLock()
@@ -186,15 +205,12 @@ class Session:
         opened = self._opened
         if opened is None:
             return None
-        deadline = time.monotonic() + wait
-        pause = _POLL[0]
-        while True:
-            recall = self._awaited.pop(self._services.popper, opened.id)
-            left = deadline - time.monotonic()
-            if recall is not None or not self._awaited.waiting or left <= 0:
+        popper = self._services.popper
+        for _ in sync_wait.pauses(time.monotonic() + wait):
+            recall = self._awaited.pop(popper, opened.id)
+            if recall is not None or not self._awaited.waiting or popper.away:
                 return recall
-            time.sleep(min(pause, left))
-            pause = min(pause * 2, _POLL[1])
+        return None
 
     def _as_captured(self) -> OpenSession | None:
         """Give the session that a turn was just captured in, a new one where it was deleted."""
@@ -208,17 +224,3 @@ class Session:
         if self._opened is None:
             self._opened = self._services.capturer.open(self._spec)
         return self._opened
-
-    def _saved_by(self, opened: OpenSession, index: int, deadline: float) -> bool:
-        """Watch the cursor until it is at `index`, or the deadline passes."""
-        pause = _POLL[0]
-        while True:
-            with self._services.database.statement() as connection:
-                saved = due.last_saved_index(connection, opened.id)
-            if saved is None or saved >= index:
-                return saved is not None
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(pause, left))
-            pause = min(pause * 2, _POLL[1])

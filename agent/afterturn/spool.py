@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Spool", "SpoolError", "SpoolStats", "SpooledTurn"]
 
+SPOOL = "spool"  # under our home: turns that wait for Postgres
+REFUSED = "spool-refused"  # and those that Postgres will not take as they are: a person must look
 MAX_BYTES = 256 * 1024 * 1024
 PATIENCE = 10.0
 

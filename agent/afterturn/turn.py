@@ -8,10 +8,9 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from afterturn.capture import row_id
-from afterturn_models.policy.text import clean_text, is_blank
-from afterturn_models.policy.tokens import estimate_tokens
-from afterturn_models.values import NewMessage, Role
+from afterturn.rows import CaptureRules, Said, rows
+from afterturn_models.policy.noise import machine_context
+from afterturn_models.values import Role
 
 if TYPE_CHECKING:
     from afterturn.recall import Recall
@@ -30,14 +29,6 @@ class TurnResult:
     spooled: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    role: Role
-    peer: str
-    content: str
-    at: dt.datetime
-
-
 class Turn:
     """One turn of a conversation, from the user's message to the agent's reply."""
 
@@ -51,20 +42,24 @@ class Turn:
         recall: Recall | None,
         context: str,
         system: str,
+        rules: CaptureRules,
+        origin: str | None,
     ) -> None:
         self.id = uuid.uuid4()
         self.recall = recall
         self.context = context
         self.system = system
         self._session = session
-        self._said = [_Said(Role.USER, author, _text(text), at or _now())]
-        self._captured = 0  # how many of them are durable already
+        self._said = [Said(Role.USER, author, _text(text), at or _now())]
+        self._rules = rules
+        self._machine = machine_context(origin)
+        self._captured = 0  # how many rows of it are durable already
         self._interim: TurnResult | None = None
         self._result: TurnResult | None = None
         self._lock = threading.Lock()
 
     def add(self, role: str, content: str, *, at: dt.datetime | None = None) -> None:
-        """Add a message in between, such as a tool's answer; tool messages stay here.
+        """Add a message in between, such as a tool's answer, which stays here by default.
 
         Raises ValueError for a role that is not user, assistant or tool, and for a turn that has
         ended; TypeError for a content that is no text.
@@ -73,7 +68,7 @@ class Turn:
             speaker = Role(role)
         except ValueError:
             raise ValueError(f"{role!r} is no role; use user, assistant or tool") from None
-        said = _Said(speaker, self._peer(speaker), _text(content), at or _now())
+        said = Said(speaker, self._peer(speaker), _text(content), at or _now())
         with self._lock:
             if self._result is not None:
                 raise ValueError("this turn has ended; begin the next one")
@@ -89,7 +84,7 @@ class Turn:
         """
         said = []
         if reply is not None:
-            said.append(_Said(Role.ASSISTANT, self._peer(Role.ASSISTANT), _text(reply), _now()))
+            said.append(Said(Role.ASSISTANT, self._peer(Role.ASSISTANT), _text(reply), _now()))
         with self._lock:
             if self._result is None:
                 self._result = self._capture(said, wait=True)
@@ -117,39 +112,21 @@ class Turn:
     def _peer(self, role: Role) -> str:
         return self._said[0].peer if role is Role.USER else self._session.agent_peer
 
-    def _capture(self, more: list[_Said], *, wait: bool) -> TurnResult:
+    def _capture(self, more: list[Said], *, wait: bool) -> TurnResult:
         said = [*self._said, *more]
-        rows = [self._row(place, one) for place, one in enumerate(said)][self._captured :]
-        if not rows and self._interim is not None:
+        made = rows(self.id, said, self._rules, machine=self._machine)
+        new = made[self._captured :]
+        if not new and self._interim is not None:
             return self._interim
-        result = self._session.finish(self, rows, wait=wait)
-        self._said, self._captured = said, len(said)
+        result = self._session.finish(self, new, wait=wait)
+        self._said, self._captured = said, len(made)
         return result
-
-    def _row(self, place: int, one: _Said) -> NewMessage:
-        content = clean_text(one.content)
-        return NewMessage(
-            id=row_id(self.id, place),
-            role=one.role,
-            peer=one.peer,
-            content=content,
-            at=one.at,
-            tokens=estimate_tokens(content),
-            local=_stays(one.role, content),
-        )
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a message is text, not {type(value).__name__}")
     return value
-
-
-def _stays(role: Role, content: str) -> str | None:
-    """Say why a message stays here whatever the modes say; None where they decide."""
-    if role is Role.TOOL:
-        return "tool"
-    return "blank" if is_blank(content) else None  # Honcho's SDK refuses text without a letter
 
 
 def _now() -> dt.datetime:

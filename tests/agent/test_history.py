@@ -87,6 +87,7 @@ def test_a_small_page_first_and_a_larger_one_later(memory, fill, statements):
 
 
 def test_rows_of_another_process_are_seen(memory, fill, agent_env):
+    """As users report of others: a cache that races with a writer loses what was written."""
     session = fill(memory, "talk", 2)
     assert indexes(session.history(50)) == [1, 2, 3, 4]
     with Memory.open() as another:
@@ -108,6 +109,7 @@ def test_a_limit_beyond_the_cache(memory, fill):
 
 
 def test_the_cache_is_bounded_by_its_entries(agent_env, fill):
+    """As users report of others: caches grow without bounds."""
     with Memory.open(history_cache_entries=3) as memory:
         for number in range(10):
             fill(memory, f"s{number}", 1).history()

@@ -28,3 +28,18 @@ def test_what_was_said_is_at_honcho_once_and_recalled_in_the_next_turn(
     assert contents[:2] == ["I live in Porto and I prefer tea to coffee.", "Noted: Porto, tea."]
     assert contents[-1] == "Tea."
     assert len({message["metadata"]["afterturn"] for message in stored}) == len(stored)
+
+
+def test_what_a_frequency_holds_back_is_sent_once_the_session_is_quiet(
+    start_worker, honcho, workspace
+):
+    """The agent is still there, and has neither flushed nor closed: the relay makes it due."""
+    start_worker(env={"AFTERTURN_IDLE_SECONDS": "0.5"}).ready()
+    with (
+        Memory.open(write_frequency="session") as by_session,
+        Memory.open(write_frequency=50) as many,
+    ):
+        for memory, name in ((by_session, "session"), (many, "many")):
+            memory.session(name=name).begin_turn("a").end("b")
+        for name in ("session", "many"):
+            eventually(lambda n=name: len(honcho.control.messages(workspace, n)) == 2)

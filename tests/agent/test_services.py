@@ -97,6 +97,7 @@ print(found[1])
 
 
 def test_what_is_open_at_the_end_of_the_interpreter_is_captured(agent_env, run, look):
+    """As users report of others: what was said last is lost at exit, interrupted turns are never saved."""
     script = """
 from afterturn import Memory
 memory = Memory.open(write_frequency="session")
@@ -128,7 +129,9 @@ memory.session(name="talk").begin_turn("interrupted")
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_kill_loses_only_the_turn_that_had_not_ended(agent_env, look, number):
-    """The library installs no handlers: an ended turn is in Postgres, where the relay finds it.
+    """As users report of others: turns are lost at SIGTERM.
+
+    The library installs no handlers: an ended turn is in Postgres, where the relay finds it.
 
     What was said in a turn that was open is nowhere: captured means that `end` returned.
     """
@@ -188,6 +191,8 @@ def test_a_close_is_bounded_where_everything_is_away(agent_env):
 
 
 def test_a_closed_memory_leaves_no_connection_and_no_thread(agent_env, shared_database):
+    """As users report of others: threads outlive the shutdown, and abort the interpreter."""
+
     def connections():
         with psycopg.connect(shared_database) as there:
             return there.execute(

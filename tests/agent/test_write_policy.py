@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from afterturn import Memory
+from afterturn_models.db import Database
+from afterturn_models.store.settings import set_setting
+from afterturn_models.values import Scope
 from support.tcp_proxy import TcpProxy
 
 
@@ -114,3 +119,66 @@ def test_the_frequency_turn_survives_a_postgres_that_goes_while_it_waits(agent_e
         cut.join()
         assert (result.synced, result.spooled) == (False, False)
     assert look.said("talk") == ["a", "b"]
+
+
+SPEAKER = """
+import sys
+from afterturn import Memory
+with Memory.open() as memory:
+    session = memory.session(name="talk")
+    for line in sys.stdin:
+        session.begin_turn(line.strip()).end("re " + line.strip())
+        print("said", flush=True)
+"""
+
+
+def test_what_is_set_in_postgres_holds_from_the_next_turn_in_every_process(
+    memory, look, shared_database
+):
+    """As users report of others: the write frequency is ignored, saveMessages=false still saves."""
+    session = memory.session(name="talk")
+    talk(session, "a")
+    workspace, due = look.session("talk")["workspace_id"], []
+    database = Database(shared_database)
+
+    def say(scope, subject, key, value):
+        with database.statement() as connection:
+            set_setting(connection, workspace, scope, subject, key, value)
+
+    with subprocess.Popen(
+        [sys.executable, "-c", SPEAKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+
+        def both(text):
+            talk(session, f"here {text}")
+            other.stdin.write(f"there {text}\n")
+            other.stdin.flush()
+            assert other.stdout.readline() == "said\n"
+            due.append(look.session("talk")["due_index"])
+
+        both("at first")
+        say(Scope.WORKSPACE, "", "writeFrequency", "session")
+        both("held back")
+        say(Scope.WORKSPACE, "", "writeFrequency", 4)
+        both("four by now")
+        say(Scope.AGENT, "agent", "userMemoryMode", "local")
+        both("half")
+        say(Scope.SESSION, str(look.id("talk")), "saveMessages", value=False)
+        both("nothing")
+        other.stdin.close()
+    database.close()
+    assert due == [6, 6, 14, 14, 22]
+    reasons = [row["reason"] for row in look.rows("talk")]
+    assert reasons == [None] * 14 + ["mode", None] * 2 + ["saveMessages"] * 4
+    assert look.session("talk")["due_index"] == 22
+
+
+def test_what_a_number_of_turns_holds_back_is_due_at_close(agent_env, look):
+    with Memory.open(write_frequency=3) as memory:
+        session = memory.session(name="talk")
+        talk(session, *"abcd")
+        assert look.session("talk")["due_index"] == 6
+        session.close()
+        assert look.session("talk")["due_index"] == 8
+        assert memory._services.dispatcher.drain(20)
+        assert look.hints().count(str(look.id("talk"))) >= 1

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from afterturn.cli.connected import database_url
 from afterturn.cli.examples import examples
-from afterturn_models.errors import ConfigurationError
-from afterturn_models.settings import load
 
 
 def register(app: typer.Typer) -> None:
@@ -24,10 +23,6 @@ def migrate() -> None:
     """
     from afterturn_models import migrate as migrations
 
-    url = load().settings.database_url
-    if not url:
-        raise ConfigurationError(
-            "no database: set AFTERTURN_DATABASE_URL, or start everything with: afterturn up"
-        )
+    url = database_url()
     migrations.migrate(url)
     typer.echo(f"The database is at revision {migrations.head()}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import cleandoc
 from typing import TypeVar
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -13,7 +14,7 @@ def examples(*lines: str) -> Callable[[Command], Command]:
     """Add `lines` to the help of a command."""
 
     def add(command: Command) -> Command:
-        command.__doc__ = f"{command.__doc__}\n\n{paragraph(*lines)}"
+        command.__doc__ = f"{cleandoc(command.__doc__ or '')}\n\n{paragraph(*lines)}"
         return command
 
     return add

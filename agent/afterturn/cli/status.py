@@ -68,8 +68,16 @@ def _lines(health: Health) -> list[tuple[str, str]]:
             if value is not None
         ]
     if health.spool:
-        lines.append(("Spooled", f"{health.spool['turns']} turns wait for Postgres"))
+        lines.append(("Spooled", escape(_spooled(health.spool, "wait for Postgres"))))
+    if health.refused:
+        refused = _spooled(health.refused, "were refused by Postgres and set aside")
+        lines.append(("Refused", escape(f"{refused} in {health.refused['folder']}")))
     return lines
+
+
+def _spooled(found: dict[str, Any], what: str) -> str:
+    damaged = f"; {found['damaged']} damaged records" if found["damaged"] else ""
+    return f"{found['turns']} turns {what}{damaged}"
 
 
 def _worker(found: dict[str, Any]) -> str:

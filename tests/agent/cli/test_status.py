@@ -100,6 +100,25 @@ def test_what_is_spooled(called, redis_url):
     assert "1 turns wait for Postgres" in called("status", env=env).stdout
 
 
+def test_what_postgres_refused_is_shown_with_its_place(
+    called, database_url, redis_url, empty_environment
+):
+    env = {**NOWHERE, "AFTERTURN_DATABASE_URL": database_url, "AFTERTURN_REDIS_URL": redis_url}
+    with psycopg.connect(database_url, autocommit=True) as there:
+        there.execute("ALTER TABLE messages ADD CHECK (content <> 'poison')")
+    with Memory.open(database_url=database_url, redis_url=redis_url) as memory:
+        session = memory.session(name="talk")
+        for text in ("poison", "fine", "poison"):
+            session.begin_turn(text).end("re")
+    found = json.loads(called("status", "--json", env=env).stdout)
+    folder = str(empty_environment / "spool-refused")
+    assert (found["refused"]["turns"], found["refused"]["folder"]) == (2, folder)
+    assert found["spool"] is None
+    shown = " ".join(called("status", env=env).stdout.split())
+    assert "2 turns were refused by Postgres and set aside in" in shown
+    assert "poison" not in shown
+
+
 @pytest.fixture
 def worker(stack_env, tmp_path):
     """Run `afterturn worker` as a user would."""

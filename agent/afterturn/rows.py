@@ -1,0 +1,104 @@
+"""What of a turn is captured: its messages stripped, judged and split into rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from afterturn.capture import row_id
+from afterturn_models.policy.metadata import MetadataPatterns, strip_metadata
+from afterturn_models.policy.noise import NoisePatterns
+from afterturn_models.policy.split import split_text
+from afterturn_models.policy.text import clean_text, is_blank
+from afterturn_models.policy.tokens import estimate_tokens
+from afterturn_models.values import NewMessage, Role
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
+
+    from afterturn_models.settings import Settings
+
+
+# Honcho takes 25,000 characters. What is captured is what was said, and a special token in it is
+# made harmless when it is sent, by one character each: the room left here is for a thousand of them.
+PART_CHARACTERS = 24_000
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message as the agent handed it over."""
+
+    role: Role
+    peer: str
+    content: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRules:
+    """What is stripped, what is noise, and whether tool messages are sent too."""
+
+    metadata: MetadataPatterns = field(default_factory=MetadataPatterns)
+    noise: NoisePatterns = field(default_factory=NoisePatterns)
+    sync_tools: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> CaptureRules:
+        """Compile what is configured, once a process; settings have checked every pattern."""
+        return cls(
+            metadata=MetadataPatterns.compile(
+                settings.metadata_patterns, enabled=settings.strip_metadata
+            ),
+            noise=NoisePatterns.compile(
+                settings.noise_patterns, defaults=not settings.disable_default_noise_patterns
+            ),
+            sync_tools=settings.sync_tool_messages,
+        )
+
+
+def rows(
+    turn_id: UUID, said: Sequence[Said], rules: CaptureRules, *, machine: bool = False
+) -> list[NewMessage]:
+    """Make the rows of a turn, in order; a long message is several, marked as its parts.
+
+    Every message is one row at least, so that history has it. `machine`: a cron job, a flush or
+    a subagent began the turn, and all of it stays here, whatever is said in it. The same words
+    make the same rows, ids and all, however often and with whatever behind them.
+    """
+    return [
+        row
+        for place, message in enumerate(said)
+        for row in _message_rows(turn_id, place, message, rules, machine=machine)
+    ]
+
+
+def _message_rows(
+    turn_id: UUID, place: int, said: Said, rules: CaptureRules, *, machine: bool
+) -> Iterator[NewMessage]:
+    stripped = strip_metadata(clean_text(said.content), rules.metadata)
+    details: dict[str, Any] = {"sender": stripped.sender_id} if stripped.sender_id else {}
+    stays = "machine" if machine else _stays(said.role, stripped.text, rules)
+    parts = split_text(stripped.text, PART_CHARACTERS) or [""]
+    for number, part in enumerate(parts):
+        yield NewMessage(
+            id=row_id(turn_id, place, number),
+            role=said.role,
+            peer=said.peer,
+            content=part,
+            at=said.at,
+            part=number,
+            parts=len(parts),
+            tokens=estimate_tokens(part),
+            # Honcho's SDK refuses text without a letter.
+            local=stays or ("blank" if is_blank(part) else None),
+            metadata=details,
+        )
+
+
+def _stays(role: Role, text: str, rules: CaptureRules) -> str | None:
+    """Say why a message stays here whatever the modes say; None where they decide."""
+    if role is Role.TOOL and not rules.sync_tools:
+        return "tool"
+    return "noise" if rules.noise.matches(text) else None
