@@ -25,8 +25,8 @@ up: setup ## Run Postgres, Redis, a stand-in for Honcho, worker and Flower until
 	@.venv/bin/afterturn up
 
 .PHONY: test
-test: setup ## Run the tests; they start the servers that they need
-	@$(PY) -m pytest $(PYTEST)
+test: setup ## Run the tests, two files at a time; they start the servers that they need
+	@$(PY) -m pytest -n 2 --dist loadfile $(PYTEST)
 
 .PHONY: lint
 lint: setup ## Check style, formatting, types and the directions of imports
@@ -53,7 +53,7 @@ ifneq ($(wildcard tests/faults),)
 TARGETS += faults
 .PHONY: faults
 faults: setup ## Run the long tests that kill, freeze and cut off every part
-	@$(PY) -m pytest tests/faults
+	@AFTERTURN_FAULT_RUNS="$${AFTERTURN_FAULT_RUNS:-40}" $(PY) -m pytest tests/faults
 endif
 
 # The addresses of indexes stay out of what is written: anyone's mirror serves the same hashes.
