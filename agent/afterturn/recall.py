@@ -110,18 +110,22 @@ class Awaited:
             self._contexts = sorted({*self._contexts, turn})[-_TURNS:]
             self._dialectics = sorted({*self._dialectics, turn})[-_TURNS:]
 
-    def pop(self, popper: Popper, session_id: UUID) -> Recall | None:
-        """Take what has come; None where nothing newer than before has."""
-        with self._lock:
-            return self._pop(popper, session_id)
+    def pop(self, popper: Popper, session_id: UUID, *, about: str | None = None) -> Recall | None:
+        """Take what has come; None where nothing newer than before has.
 
-    def _pop(self, popper: Popper, session_id: UUID) -> Recall | None:
+        In a shared chat the one who speaks now may not be the one who spoke last: what was
+        fetched about another peer than `about` is dropped, and reaches nobody's prompt.
+        """
+        with self._lock:
+            return self._pop(popper, session_id, about)
+
+    def _pop(self, popper: Popper, session_id: UUID, about: str | None) -> Recall | None:
         ids = [context_task_id(session_id, turn) for turn in self._contexts]
         ids += [dialectic_task_id(session_id, turn) for turn in self._dialectics]
         found = popper.pop(ids)
         contexts, dialectics = found[: len(self._contexts)], found[len(self._contexts) :]
-        context = _newest(self._contexts, contexts, self._context_turn)
-        dialectic = _newest(self._dialectics, dialectics, self._dialectic_turn)
+        context = _newest(self._contexts, contexts, self._context_turn, about)
+        dialectic = _newest(self._dialectics, dialectics, self._dialectic_turn, about)
         self._contexts = _still_awaited(self._contexts, contexts)
         self._dialectics = _still_awaited(self._dialectics, dialectics)
         if context is None and dialectic is None:
@@ -145,11 +149,15 @@ class Awaited:
         return bool(self._contexts or self._dialectics)
 
 
-def _newest(turns: list[int], found: Sequence[bytes | None], after: int) -> Prefetched | None:
-    """Give the newest result that says something and is newer than turn `after`."""
+def _newest(
+    turns: list[int], found: Sequence[bytes | None], after: int, about: str | None
+) -> Prefetched | None:
+    """Give the newest result about this peer that says something and is newer than turn `after`."""
     results = [(turn, decode(raw)) for turn, raw in zip(turns, found, strict=True)]
     # One that names another turn than its key does is no result of ours.
     fit = [r for turn, r in results if r is not None and r.turn == turn > after]
+    if about is not None:
+        fit = [result for result in fit if result.about in {about, None}]
     return max(fit, key=lambda result: result.turn, default=None)
 
 

@@ -77,11 +77,12 @@ class Session:
         """
         with self._lock:
             self._end_interrupted()
-            recall = self._recall(wait or 0.0)
+            speaker = honcho_id(author) if author else self._spec.user_peer
+            recall = self._recall(wait or 0.0, about=speaker)
             turn = Turn(
                 self,
                 text,
-                author=honcho_id(author) if author else self._spec.user_peer,
+                author=speaker,
                 at=at,
                 recall=recall,
                 context=context_block(recall, self._services.settings.context_tokens),
@@ -201,13 +202,13 @@ class Session:
                 self._turn = turn  # it is tried again with the next one, or at the close
                 raise
 
-    def _recall(self, wait: float) -> Recall | None:
+    def _recall(self, wait: float, *, about: str) -> Recall | None:
         opened = self._opened
         if opened is None:
             return None
         popper = self._services.popper
         for _ in sync_wait.pauses(time.monotonic() + wait):
-            recall = self._awaited.pop(popper, opened.id)
+            recall = self._awaited.pop(popper, opened.id, about=about)
             if recall is not None or not self._awaited.waiting or popper.away:
                 return recall
         return None

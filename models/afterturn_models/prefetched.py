@@ -37,17 +37,24 @@ def result_key(task_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Prefetched:
-    """One popped result: what was fetched after `turn`; exactly one of the two is given."""
+    """One popped result: what was fetched after `turn`; exactly one of the two is given.
+
+    `about` is the peer of whom it tells (None: not said).
+    """
 
     turn: int
     context: ContextResult | None = None
     dialectic: str | None = None
+    about: str | None = None
 
 
-def context_payload(turn: int, context: ContextResult) -> dict[str, Any]:
-    """Give what `prefetch_context` returns."""
+def context_payload(
+    turn: int, context: ContextResult, *, about: str | None = None
+) -> dict[str, Any]:
+    """Give what `prefetch_context` returns: what is known of the peer `about`."""
     return {
         "turn": turn,
+        "about": about,
         "context": {
             "representation": context.representation,
             "card": list(context.card),
@@ -57,9 +64,9 @@ def context_payload(turn: int, context: ContextResult) -> dict[str, Any]:
     }
 
 
-def dialectic_payload(turn: int, answer: str) -> dict[str, Any]:
-    """Give what `prefetch_dialectic` returns."""
-    return {"turn": turn, "dialectic": answer}
+def dialectic_payload(turn: int, answer: str, *, about: str | None = None) -> dict[str, Any]:
+    """Give what `prefetch_dialectic` returns: an answer about the peer `about`."""
+    return {"turn": turn, "about": about, "dialectic": answer}
 
 
 def decode(raw: bytes | str | None) -> Prefetched | None:
@@ -80,8 +87,9 @@ def decode(raw: bytes | str | None) -> Prefetched | None:
 
 def _prefetched(result: dict[str, Any]) -> Prefetched:
     turn = _of(int, result["turn"])
+    about = None if result.get("about") is None else _of(str, result["about"])
     if "dialectic" in result:
-        return Prefetched(turn, dialectic=_of(str, result["dialectic"]))
+        return Prefetched(turn, dialectic=_of(str, result["dialectic"]), about=about)
     known = result["context"]
     return Prefetched(
         turn,
@@ -91,6 +99,7 @@ def _prefetched(result: dict[str, Any]) -> Prefetched:
             ai_representation=_of(str, known["ai_representation"]),
             summary=_of(str, known["summary"]),
         ),
+        about=about,
     )
 
 

@@ -43,3 +43,26 @@ def test_what_a_frequency_holds_back_is_sent_once_the_session_is_quiet(
             memory.session(name=name).begin_turn("a").end("b")
         for name in ("session", "many"):
             eventually(lambda n=name: len(honcho.control.messages(workspace, n)) == 2)
+
+
+def test_each_speaker_of_a_shared_chat_is_a_peer_of_their_own_at_honcho(
+    start_worker, honcho, workspace
+):
+    """As users report of others: every turn of a shared chat is written to its opener."""
+    start_worker().ready()
+    with Memory.open() as memory:
+        session = memory.session(name="shared")
+        for author, text in (("ann", "I live in Porto"), ("bob", "I live in Oslo")):
+            session.begin_turn(text, author=author).end(f"noted, {author}")
+        assert session.flush(10)
+        # What is fetched now is about bob, who spoke last; ann's turn does not see it.
+        turn = session.begin_turn("And where do I live?", author="ann", wait=2)
+        assert "Oslo" not in turn.context
+    stored = honcho.control.messages(workspace, "shared")
+    said = [(message["peer_id"], message["content"]) for message in stored[:4]]
+    assert said == [
+        ("ann", "I live in Porto"),
+        ("agent", "noted, ann"),
+        ("bob", "I live in Oslo"),
+        ("agent", "noted, bob"),
+    ]

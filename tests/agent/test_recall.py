@@ -12,7 +12,14 @@ import pytest
 
 from afterturn import ConfigurationError, Memory, Recall
 from afterturn.recall import Awaited, Popper
-from afterturn_models.prefetched import context_task_id, dialectic_task_id, result_key
+from afterturn_models.prefetched import (
+    context_payload,
+    context_task_id,
+    dialectic_payload,
+    dialectic_task_id,
+    result_key,
+)
+from afterturn_models.values import ContextResult
 from support.tcp_proxy import TcpProxy
 from support.waiting import eventually
 
@@ -106,6 +113,23 @@ def test_at_open_the_last_turn_of_the_session_is_awaited(talk, look):
     look.put("talk", 1, context="from before")
     with Memory.open() as another:
         assert another.session(name="talk").begin_turn("back").context.count("from before") == 1
+
+
+def test_what_was_fetched_about_one_speaker_reaches_no_turn_of_another(talk, look):
+    """As users report of others: one user's profile leaks to another in a shared chat."""
+    known = ContextResult(representation="Ann lives in Porto")
+    for number, (author, recalled) in enumerate([("bob", False), ("ann", True)], start=1):
+        session = look.id("talk")
+        turn = look.session("talk")["turns"]
+        look.put_raw(context_task_id(session, turn), context_payload(turn, known, about="ann"))
+        look.put_raw(
+            dialectic_task_id(session, turn), dialectic_payload(turn, "Porto", about="ann")
+        )
+        spoken = talk.begin_turn(f"number {number}", author=author)
+        assert ("Porto" in spoken.context) is recalled
+        assert (spoken.recall is not None) is recalled
+        spoken.end("said")
+        assert look.redis.keys("*.context") == []
 
 
 @pytest.mark.parametrize(

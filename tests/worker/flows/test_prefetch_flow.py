@@ -91,7 +91,7 @@ def test_an_outage_is_not_nothing_known(prefetch) -> None:
 def test_context_is_read_through_the_agents_eyes_within_the_budget() -> None:
     honcho = Asked()
     found = prefetch_context(SESSION, 3, Turns(FACTS), honcho, SETTINGS)
-    assert found == context_payload(3, KNOWN)
+    assert found == context_payload(3, KNOWN, about="ann")
     assert honcho.calls == [
         {"place": ("w", "s"), "user": "ann", "agent": "bot", "tokens": 1234, "deadline": 7}
     ]
@@ -100,7 +100,7 @@ def test_context_is_read_through_the_agents_eyes_within_the_budget() -> None:
 def test_the_dialectic_is_asked_about_what_was_said() -> None:
     honcho = Asked()
     found = prefetch_dialectic(SESSION, 3, Turns(FACTS), honcho, SETTINGS)
-    assert found == {"turn": 3, "dialectic": "Lisbon"}
+    assert found == {"turn": 3, "about": "ann", "dialectic": "Lisbon"}
     (call,) = honcho.calls
     assert call.pop("query").endswith("where do I live?")
     assert call == {

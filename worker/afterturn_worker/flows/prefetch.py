@@ -35,7 +35,7 @@ def prefetch_context(
         tokens=settings.context_tokens,
         deadline=settings.request_seconds,
     )
-    return context_payload(turn, context)
+    return context_payload(turn, context, about=facts.user_peer)
 
 
 def prefetch_dialectic(
@@ -58,7 +58,7 @@ def prefetch_dialectic(
         level=dynamic_reasoning_level(facts.user_text, settings.dialectic_reasoning_level),
         deadline=settings.chat_seconds,
     )
-    return dialectic_payload(turn, answer) if answer else None
+    return dialectic_payload(turn, answer, about=facts.user_peer) if answer else None
 
 
 def dialectic_query(said: str) -> str:
