@@ -109,13 +109,14 @@ class Supervisor:
         if watcher is not None and watcher is not threading.current_thread():
             watcher.join()
         self._watcher = None
-        while self._children:
-            last = self._children[-1].batch
-            self._end_together([child for child in self._children if child.batch == last])
-        if self._ledger is not None:
-            self._ledger.end_strays()
-            self._ledger.release()
-            self._ledger = None
+        while children := list(self._children):
+            last = children[-1].batch
+            self._end_together([child for child in children if child.batch == last])
+        with self._spawning:  # two may stop at once; one of them lets go of the ledger
+            ledger, self._ledger = self._ledger, None
+        if ledger is not None:
+            ledger.end_strays()
+            ledger.release()
 
     def pids(self) -> dict[str, int]:
         """Return the processes that run, by name."""

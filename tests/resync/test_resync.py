@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
 import sys
 
@@ -187,6 +189,26 @@ def test_a_target_that_workers_do_not_know_is_said_and_a_cancelled_job_ends(talk
     assert "under way" in run("resync", "--all", "--to", "nowhere", check=1).stderr
     run("resync", "--cancel", job, check=0)
     assert resync("--job", job, check=0)["state"] == "cancelled"
+
+
+def test_ctrl_c_leaves_a_job_running_that_can_be_watched_again(talk, start_worker):
+    talk("long", 3)
+    command = subprocess.Popen(
+        [sys.executable, "-m", "afterturn", "resync", "--all", "--repair"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    eventually(lambda: "running" in run("resync", "--list").stdout)
+    # The command says so first where no worker runs: by then it watches.
+    eventually(lambda: "begins when one does" in command.stderr.readline())
+    command.send_signal(signal.SIGINT)
+    said = command.communicate(timeout=30)[1]
+    assert command.returncode == 130
+    job = re.search(r"resync\s+--job\s+([0-9a-f-]{36})", said).group(1)
+    assert "Traceback" not in said
+    start_worker().ready()
+    assert resync("--job", job, check=0)["state"] == "done"
 
 
 @pytest.mark.parametrize(
