@@ -13,7 +13,6 @@ from afterturn.recall import Popper
 from afterturn.rows import CaptureRules
 from afterturn.spool import REFUSED, SPOOL, Spool
 from afterturn_models.db import Database
-from afterturn_models.errors import ConfigurationError
 from afterturn_models.policy.write_frequency import ASYNC
 from afterturn_models.sources import home
 from afterturn_models.store.capture import WritePolicy
@@ -40,17 +39,11 @@ class Services:
     def __init__(self, loaded: Loaded) -> None:
         """Raise ConfigurationError where the database or Redis is not configured."""
         self.settings = loaded.settings
-        if not self.settings.database_url or not self.settings.redis_url:
-            missing = "database" if not self.settings.database_url else "Redis"
-            variable = "DATABASE" if not self.settings.database_url else "REDIS"
-            raise ConfigurationError(
-                f"no {missing}: set AFTERTURN_{variable}_URL, or start everything with: afterturn up"
-            )
-        self.database = Database(
-            self.settings.database_url, name="afterturn-agent", patience=_PATIENCE
-        )
-        self.popper = Popper(self.settings.redis_url)
-        self.dispatcher = Dispatcher(self.settings.redis_url)
+        database_url = self.settings.need_database_url()
+        redis_url = self.settings.need_redis_url()
+        self.database = Database(database_url, name="afterturn-agent", patience=_PATIENCE)
+        self.popper = Popper(redis_url)
+        self.dispatcher = Dispatcher(redis_url)
         self.spool = Spool(home() / SPOOL)
         self.capturer = Capturer(self.database, self.spool, Spool(home() / REFUSED))
         self.histories = Histories(self.database, self.settings.history_cache_entries)

@@ -125,9 +125,25 @@ class Settings(BaseModel):
             )
         return self
 
+    def need_database_url(self) -> str:
+        """Give the database's URL; raises ConfigurationError where none is configured."""
+        return _configured(self.database_url, "database", "DATABASE")
+
+    def need_redis_url(self) -> str:
+        """Give Redis' URL; raises ConfigurationError where none is configured."""
+        return _configured(self.redis_url, "Redis", "REDIS")
+
     def naming_peer(self) -> str | None:
         """Give the peer that goes in front of session keys; None where none is wanted."""
         return self.peer_name if self.session_peer_prefix else None
+
+
+def _configured(url: str | None, what: str, variable: str) -> str:
+    if not url:
+        raise ConfigurationError(
+            f"no {what}: set AFTERTURN_{variable}_URL, or start everything with: afterturn up"
+        )
+    return url
 
 
 @dataclass(frozen=True, slots=True)

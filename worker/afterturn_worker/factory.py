@@ -26,15 +26,12 @@ TASKS = (
 def make_app(settings: Settings | None = None) -> Celery:
     """Assemble the app; raises ConfigurationError where no broker is configured."""
     chosen = settings or load().settings
-    if not chosen.redis_url:
-        raise ConfigurationError(
-            "no Redis: set AFTERTURN_REDIS_URL, or start everything with: afterturn up"
-        )
+    redis_url = chosen.need_redis_url()
     # Celery would take another project's backend from here, whatever its configuration says.
     os.environ.pop("CELERY_RESULT_BACKEND", None)
     app = Celery("afterturn", include=TASKS)
     app.conf.update(
-        celery_config(chosen.redis_url, visibility_timeout=_visibility(chosen)),
+        celery_config(redis_url, visibility_timeout=_visibility(chosen)),
         worker_direct=True,  # the queue that a worker's heartbeat goes through
         worker_pool="threads",  # it waits on HTTP; prefork starves
         worker_concurrency=16,

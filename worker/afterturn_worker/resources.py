@@ -39,13 +39,8 @@ class Resources:
     @cached_property
     def database(self) -> Database:
         """Postgres, with a connection a thread and some for the relay and the heartbeat."""
-        if not self.settings.database_url:
-            raise ConfigurationError(
-                "no database: set AFTERTURN_DATABASE_URL, or start everything with: afterturn up"
-            )
-        return Database(
-            self.settings.database_url, pool_size=self._threads + 2, name="afterturn-worker"
-        )
+        url = self.settings.need_database_url()
+        return Database(url, pool_size=self._threads + 2, name="afterturn-worker")
 
     @cached_property
     def store(self) -> PostgresStore:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from afterturn_models.db import Database
-from afterturn_models.errors import ConfigurationError
 from afterturn_models.settings import load
 
 if TYPE_CHECKING:
@@ -15,12 +14,7 @@ if TYPE_CHECKING:
 
 def database_url() -> str:
     """Give the configured database's URL; raises ConfigurationError where there is none."""
-    url = load().settings.database_url
-    if not url:
-        raise ConfigurationError(
-            "no database: set AFTERTURN_DATABASE_URL, or start everything with: afterturn up"
-        )
-    return url
+    return load().settings.need_database_url()
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def worker(
     It waits on HTTP, so it runs on threads. SIGTERM lets it finish what it has begun.
     """
     _need("honcho", "the worker", "worker")
-    _need_redis()
+    load().settings.need_redis_url()
     unknown = sorted(set(queues.split(",")) - set(QUEUES))
     if unknown:
         raise ConfigurationError(
@@ -84,7 +84,7 @@ def flower(
     $AFTERTURN_HOME/flower-login.
     """
     _need("flower", "Flower", "flower")
-    _need_redis()
+    load().settings.need_redis_url()
     login = os.environ.get("AFTERTURN_FLOWER_AUTH") or made_login(home())
     user, _, password = login.partition(":")
     if not user or not password:
@@ -119,13 +119,6 @@ def made_login(folder: Path) -> str:
 def _need(module: str, what: str, extra: str) -> None:
     if find_spec(module) is None:
         raise MissingExtraError(what, extra)
-
-
-def _need_redis() -> None:
-    if not load().settings.redis_url:
-        raise ConfigurationError(
-            "no Redis: set AFTERTURN_REDIS_URL, or start everything with: afterturn up"
-        )
 
 
 def _become(arguments: list[str]) -> None:
