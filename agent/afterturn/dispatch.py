@@ -32,11 +32,13 @@ class Dispatcher:
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
         self._waiting: dict[UUID, list[str]] = {}  # with the task ids that somebody waits for
+        self._others: list[Signature] = []
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._app: Any = None  # touched by the thread only
         self._closing = False
         self._busy = False
+        self._pausing = False
         self.sent = 0
         self.dropped = 0
 
@@ -52,10 +54,26 @@ class Dispatcher:
             awaited = self._waiting.setdefault(session_id, [])
             if task_id is not None:
                 awaited.append(task_id)
-            # A thread does not survive a fork: the child starts its own with its first hint.
-            if self._thread is None or not self._thread.is_alive():
-                self._start()
-            self._wake.notify_all()
+            self._rouse()
+
+    def send(self, task: Signature) -> bool:
+        """Have a task sent that is no hint, ahead of all hints, and return at once.
+
+        False where the broker is away or the process ends: nothing will come of it.
+        """
+        with self._wake:
+            if self._pausing or len(self._others) >= _MOST_WAITING:
+                self.dropped += 1
+                return False
+            self._others.append(task)
+            self._rouse()
+            return bool(self._others)
+
+    def _rouse(self) -> None:
+        # A thread does not survive a fork: the child starts its own with its first hint.
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
+        self._wake.notify_all()
 
     def forked(self) -> None:
         """Start afresh in a forked child: what was waiting is its parent's to send.
@@ -63,25 +81,30 @@ class Dispatcher:
         The condition is made anew, since the parent's thread may have held its lock.
         """
         self._wake = threading.Condition()
-        self._waiting = {}
+        self._waiting, self._others = {}, []
         self._thread = None
         self._app = None
-        self._busy = self._closing = False
+        self._busy = self._closing = self._pausing = False
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="afterturn-dispatch", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # a process that ends starts no more threads
-            self.dropped += len(self._waiting)
-            self._waiting = {}
+            self._drop()
         else:
             self._thread = thread
+
+    def _drop(self) -> None:
+        self.dropped += len(self._waiting) + len(self._others)
+        self._waiting, self._others = {}, []
 
     def drain(self, timeout: float) -> bool:
         """Wait until no hint is waiting, at most `timeout` seconds; tell whether that is so."""
         with self._wake:
-            return self._wake.wait_for(lambda: not self._waiting and not self._busy, timeout)
+            return self._wake.wait_for(
+                lambda: not self._waiting and not self._others and not self._busy, timeout
+            )
 
     def close(self, timeout: float = 2.0) -> None:
         """Send what is waiting and end the thread, within `timeout` seconds in all."""
@@ -107,10 +130,10 @@ class Dispatcher:
 
     def _next(self) -> list[Signature] | None:
         with self._wake:
-            self._wake.wait_for(lambda: self._waiting or self._closing)
+            self._wake.wait_for(lambda: self._waiting or self._others or self._closing)
             waiting, self._waiting = self._waiting, {}
-            self._busy = bool(waiting)
-        hints: list[Signature] = []
+            hints, self._others = self._others, []
+            self._busy = bool(waiting or hints)
         for session_id, awaited in waiting.items():
             # A task that somebody waits for is as good a hint as one that nobody does.
             ids: list[str | None] = [*awaited] or [None]
@@ -134,12 +157,13 @@ class Dispatcher:
         until = time.monotonic() + _PAUSE
         with self._wake:
             self._busy = False
+            self._pausing = True
             self._wake.notify_all()
             while not self._closing and (left := until - time.monotonic()) > 0:
-                self.dropped += len(self._waiting)
-                self._waiting = {}
+                self._drop()
                 self._wake.notify_all()
                 self._wake.wait(left)
+            self._pausing = False
 
     def _make_app(self) -> Any:
         # Celery is imported here, in the background: an agent starts without waiting for it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import threading
 import weakref
@@ -100,6 +101,7 @@ class Memory:
             title=_clean(title),
             directory=_clean(directory),
             platform_key=_clean(platform_key),
+            profile=json.dumps(self._services.profile.as_json(), sort_keys=True),
         )
         with self._lock:
             session = self._sessions.get(spec)

@@ -14,6 +14,8 @@ from afterturn.rows import CaptureRules
 from afterturn.spool import REFUSED, SPOOL, Spool
 from afterturn_models.db import Database
 from afterturn_models.policy.write_frequency import ASYNC
+from afterturn_models.profile import SessionProfile
+from afterturn_models.recall_settings import FIELDS
 from afterturn_models.sources import home
 from afterturn_models.store.capture import WritePolicy
 
@@ -48,6 +50,7 @@ class Services:
         self.capturer = Capturer(self.database, self.spool, Spool(home() / REFUSED))
         self.histories = Histories(self.database, self.settings.history_cache_entries)
         self.policy = _policy(loaded)
+        self.profile = _profile(loaded, self.policy)
         self.rules = CaptureRules.of(self.settings)
         # Held here, so that a turn outlives an agent that let go of its session in the middle.
         self.unfinished: set[Turn] = set()
@@ -80,6 +83,17 @@ def _policy(loaded: Loaded) -> WritePolicy:
     rest = {name: value for name, value in said.items() if name not in given}
     rest.setdefault("write_frequency", ASYNC)
     return WritePolicy(_as_text(given), _as_text(rest))
+
+
+def _profile(loaded: Loaded, policy: WritePolicy) -> SessionProfile:
+    """Give what this process was told of recall, for the sessions that it opens."""
+    told = [name for name in FIELDS if name in loaded.origins]
+    given = [name for name in told if loaded.origins[name] == _GIVEN]
+    rest = [name for name in told if name not in given]
+    said = loaded.settings.said
+    return SessionProfile(
+        given=dict(policy.given) | said(given), rest=dict(policy.fallback) | said(rest)
+    )
 
 
 def _as_text(values: dict[str, object]) -> tuple[tuple[str, str], ...]:

@@ -99,4 +99,5 @@ def send(app: Publisher, signature: Signature) -> None:
         ignore_result=signature.ignore_result,
         retry=False,
         **({"countdown": signature.after} if signature.after else {}),
+        **({"kwargsrepr": signature.shown} if signature.shown else {}),
     )

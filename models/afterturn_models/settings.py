@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import (
     AfterValidator,
     AliasChoices,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     model_validator,
@@ -29,8 +27,8 @@ from pydantic.alias_generators import to_camel
 from afterturn_models.errors import ConfigurationError
 from afterturn_models.policy.ids import honcho_id
 from afterturn_models.policy.noise import NoisePatterns
-from afterturn_models.policy.reasoning import LEVELS
 from afterturn_models.policy.write_frequency import ASYNC, parse_frequency
+from afterturn_models.recall_settings import RecallSettings
 from afterturn_models.sources import Source, sources
 from afterturn_models.values import Mode
 
@@ -53,16 +51,12 @@ _PEER_MODES = ("user_memory_mode", "agent_memory_mode")
 HOSTED_HONCHO = "https://api.honcho.dev"
 
 
-class Settings(BaseModel):
+class Settings(RecallSettings):
     """The effective settings of one process; immutable.
 
     Field names are snake_case in Python and in `AFTERTURN_*`, camelCase in files, as the spec
-    and the other Honcho integrations write them.
+    and the other Honcho integrations write them. Those of recall are in `RecallSettings`.
     """
-
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
-    )
 
     # where things are
     database_url: str | None = None
@@ -97,9 +91,16 @@ class Settings(BaseModel):
     session_peer_prefix: bool = False
     sessions: dict[str, str] = Field(default_factory=dict)
 
-    # what is recalled
-    context_tokens: int = Field(2000, ge=100, le=200_000)
-    dialectic_reasoning_level: str = Field("low", pattern=f"^({'|'.join(LEVELS)})$")
+    # who a platform's users are
+    pin_user_peer: bool = False
+    user_peer_aliases: dict[str, Id] = Field(default_factory=dict)
+    runtime_peer_prefix: str | None = None
+
+    # what tools may do, in seconds, and where local memory is
+    tool_seconds: Seconds = 10.0
+    ask_seconds: Seconds = 25.0
+    memory_folder: str | None = None
+    qmd_command: str | None = None
     history_cache_entries: int = Field(256, ge=1, le=100_000)
 
     # how long things may take, in seconds; together they bound a killed worker's delay:

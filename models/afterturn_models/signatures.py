@@ -1,7 +1,7 @@
 """Task names and payloads: all that producers and workers share about a task.
 
 Producers send by name and never import a task's body. A payload is ids and small parameters;
-no captured text travels in one.
+no captured text travels in one. What a model or a recall asks for does, and is shown nowhere.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ from afterturn_models.prefetched import context_task_id, dialectic_task_id
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from afterturn_models.asks import Op
+
 SYNC_SESSION = "afterturn.sync_session"
 PREFETCH_CONTEXT = "afterturn.prefetch_context"
 PREFETCH_DIALECTIC = "afterturn.prefetch_dialectic"
 RESYNC_PART = "afterturn.resync_part"
+ASK = "afterturn.ask"
+MAP_AGENTS = "afterturn.map_agents"
 BEAT = "afterturn.beat"
 
 INTERACTIVE, SYNC, PREFETCH, BULK, MAINTENANCE = (
@@ -34,6 +38,8 @@ TASK_QUEUE = {
     PREFETCH_CONTEXT: PREFETCH,
     PREFETCH_DIALECTIC: PREFETCH,
     RESYNC_PART: BULK,
+    ASK: INTERACTIVE,
+    MAP_AGENTS: MAINTENANCE,
     BEAT: MAINTENANCE,
 }
 
@@ -52,6 +58,9 @@ class Signature:
     ignore_result: bool = True
     in_bulk: bool = False
     after: float = 0.0  # seconds that a worker keeps it before it is run
+    shown: str | None = (
+        None  # the arguments as logs and Flower may show them, where not as they are
+    )
 
     @property
     def queue(self) -> str:
@@ -80,6 +89,28 @@ def sync_session(
 def resync_part(job_id: UUID, session_id: UUID) -> Signature:
     """Hint that a re-sync job has work to do in a session."""
     return Signature(RESYNC_PART, {"job_id": str(job_id), "session_id": str(session_id)})
+
+
+def ask(
+    session_id: UUID, op: Op, arguments: dict[str, Any], *, user: str, task_id: str
+) -> Signature:
+    """Ask something of Honcho for a caller that waits; its query shows in no log.
+
+    `user` is the peer of the one who speaks now: "user" in `arguments` means that one.
+    """
+    kwargs = {"session_id": str(session_id), "op": op.value, "user": user, "arguments": arguments}
+    return Signature(
+        ASK,
+        kwargs,
+        task_id=task_id,
+        ignore_result=False,
+        shown=repr({**kwargs, "arguments": "…"}),
+    )
+
+
+def map_agents(workspace: str) -> Signature:
+    """Bring a workspace's agentPeerMap and ours together."""
+    return Signature(MAP_AGENTS, {"workspace": workspace})
 
 
 def prefetch_context(session_id: UUID, turn: int) -> Signature:

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 HOST = "afterturn"  # our block in ~/.honcho/config.json
 _ENV_PREFIX = "AFTERTURN_"
-_JSON = ("sessions", "noise_patterns", "metadata_patterns")  # what is JSON in the environment
+_JSON = (  # what is JSON in the environment
+    "sessions",
+    "noise_patterns",
+    "metadata_patterns",
+    "user_peer_aliases",
+    "observation",
+    "dialectic_depth_levels",
+)
 _HONCHO_ENV = {"HONCHO_URL": "honcho_url", "HONCHO_WORKSPACE_ID": "workspace"}
 
 

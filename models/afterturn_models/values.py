@@ -68,6 +68,7 @@ class Observing:
 
 USER_OBSERVING = Observing(observe_me=True, observe_others=False)
 AGENT_OBSERVING = Observing(observe_me=True, observe_others=True)
+PARENT_OBSERVING = Observing(observe_me=False, observe_others=True)  # in a subagent's session
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +190,14 @@ class Postponement:
 
 @dataclass(frozen=True, slots=True)
 class ContextResult:
-    """What Honcho knows, as the spec's `ContextResult` names it."""
+    """What Honcho knows, as the spec's `ContextResult` names it, and the agent's own card."""
 
     representation: str = ""
     card: tuple[str, ...] = ()
     ai_representation: str = ""
     summary: str = ""
+    ai_card: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Tell whether there is anything in it to inject."""
-        return bool(self.representation or self.card or self.ai_representation or self.summary)
+        return self != ContextResult()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 import json
 import uuid
@@ -13,10 +14,12 @@ from celery.exceptions import QueueNotFound
 from redis import Redis
 
 from afterturn_models import signatures
+from afterturn_models.asks import Op
 from afterturn_models.broker import celery_config, publisher_config, send
 from afterturn_models.signatures import QUEUES, TASK_QUEUE, Signature
 
 SESSION = uuid.uuid4()
+QUERY = "my address is a secret"
 EVERY = [
     signatures.sync_session(SESSION),
     signatures.sync_session(SESSION, task_id="t1"),
@@ -24,6 +27,8 @@ EVERY = [
     signatures.resync_part(SESSION, SESSION),
     signatures.prefetch_context(SESSION, 3),
     signatures.prefetch_dialectic(SESSION, 3),
+    signatures.ask(SESSION, Op.SEARCH, {"query": QUERY}, user="ann", task_id="t2"),
+    signatures.map_agents("w"),
 ]
 
 
@@ -76,8 +81,22 @@ def test_a_task_arrives_in_its_queue_with_its_arguments(app, redis_url, signatur
     assert signature.task_id in {None, headers["id"]}
 
 
-@pytest.mark.parametrize("signature", EVERY, ids=lambda s: s.name)
-def test_no_task_carries_text(signature):
+def test_what_is_asked_shows_nowhere(app, redis_url):
+    asked = next(s for s in EVERY if s.name == signatures.ASK)
+    send(app, asked)
+    with Redis.from_url(redis_url) as client:
+        envelope = json.loads(client.lindex("afterturn:interactive", 0))
+    assert QUERY not in json.dumps(envelope["headers"])
+    assert "search" in envelope["headers"]["kwargsrepr"]
+    _, kwargs, _ = json.loads(base64.b64decode(envelope["body"]))
+    assert kwargs["arguments"] == {"query": QUERY}
+
+
+@pytest.mark.parametrize("signature", [s for s in EVERY if s.shown is None], ids=lambda s: s.name)
+def test_no_other_task_carries_text(signature):
+    if signature.name == signatures.MAP_AGENTS:
+        assert signature.kwargs == {"workspace": "w"}
+        return
     assert set(signature.kwargs) <= {"session_id", "job_id", "turn", "late"}
     for value in signature.kwargs.values():
         assert isinstance(value, int) or uuid.UUID(value) == SESSION
@@ -99,6 +118,7 @@ def test_a_result_is_kept_only_where_somebody_will_read_it():
         "t1",
         f"{SESSION}.3.context",
         f"{SESSION}.3.dialectic",
+        "t2",
     ]
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from afterturn_models.lru import Lru
-from afterturn_models.store import cursors, due, late, members, messages, sessions
+from afterturn_models.store import cursors, due, facts, late, members, messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
     from afterturn_models.db import Database
-    from afterturn_models.store.sessions import TurnFacts
+    from afterturn_models.store.facts import SessionFacts, TurnFacts
     from afterturn_models.values import (
         Claim,
         Intent,
@@ -117,7 +117,12 @@ class PostgresStore:
     def last_turn(self, session_id: UUID) -> TurnFacts | None:
         """Read what was said last."""
         with self._database.statement() as connection:
-            return sessions.last_turn(connection, session_id)
+            return facts.last_turn(connection, session_id)
+
+    def session_facts(self, session_id: UUID) -> SessionFacts | None:
+        """Read what recall needs to know of a session."""
+        with self._database.statement() as connection:
+            return facts.session_facts(connection, session_id)
 
     def take_prefetch(self, session_id: UUID) -> int | None:
         """Claim the prefetches of the last turn."""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, text
 
+from afterturn_models.profile import SessionProfile
+from afterturn_models.values import Scope
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSpec:
-    """What a session is opened with: its place, its two peers, and where its key came from."""
+    """What a session is opened with: its place, its two peers, and where its key came from.
+
+    `profile` is a `SessionProfile` as JSON, `parent_key` the session that this one is a child of.
+    """
 
     workspace: str
     key: str
@@ -22,20 +29,34 @@ class SessionSpec:
     title: str | None = None
     directory: str | None = None
     platform_key: str | None = None
+    profile: str = "{}"
+    parent_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """A session as an agent holds it after `open_session`."""
+    """A session as an agent holds it after `open_session`.
+
+    `said` is what Postgres said of settings then, by scope; `profile` the session's, whole.
+    """
 
     id: UUID
     workspace_id: int
     honcho_session: str
     turns: int
     last_index: int
+    said: Mapping[Scope, Mapping[str, Any]] = field(default_factory=dict, compare=False)
+    profile: SessionProfile = field(default_factory=SessionProfile, compare=False)
 
 
-_OPEN = text("""
+# What Postgres says of settings at each scope that a session lies in, as one JSON array.
+SAID = """
+    (SELECT jsonb_agg(jsonb_build_array(scope, key, value)) FROM settings
+     WHERE settings.workspace_id = {workspace}
+       AND (scope = 'workspace' OR (scope = 'agent' AND subject = {agent})
+            OR (scope = 'session' AND subject = CAST({session} AS text))))"""
+
+_OPEN_SQL = """
 WITH workspace AS (
     INSERT INTO workspaces (name) VALUES (:workspace)
     ON CONFLICT (name) DO UPDATE SET name = excluded.name
@@ -47,18 +68,30 @@ WITH workspace AS (
     ON CONFLICT (workspace_id, name) DO NOTHING
 ), opened AS (
     INSERT INTO sessions
-        (workspace_id, key, honcho_session, user_peer, agent_peer, title, directory, platform_key)
+        (workspace_id, key, honcho_session, user_peer, agent_peer, title, directory, platform_key,
+         details, parent_id)
     SELECT workspace.id, :key, :key, :user_peer, :agent_peer,
-           CAST(:title AS text), CAST(:directory AS text), CAST(:platform_key AS text)
+           CAST(:title AS text), CAST(:directory AS text), CAST(:platform_key AS text),
+           CAST(:profile AS jsonb), parent.id
     FROM workspace
-    ON CONFLICT (workspace_id, key) DO UPDATE SET closed_at = NULL
-    RETURNING id, workspace_id, honcho_session, turns, next_index
+    LEFT JOIN sessions parent ON parent.workspace_id = workspace.id AND parent.key = :parent_key
+    -- A session keeps what it was opened with before: whose it is, and its parent.
+    ON CONFLICT (workspace_id, key) DO UPDATE
+    SET closed_at = NULL, details = sessions.details || excluded.details
+    RETURNING id, workspace_id, honcho_session, turns, next_index, details
 ), cursor AS (
     INSERT INTO cursors (session_id) SELECT id FROM opened
     ON CONFLICT (session_id) DO NOTHING
 )
-SELECT id, workspace_id, honcho_session, turns, next_index - 1 AS last_index FROM opened
-""")
+SELECT id, workspace_id, honcho_session, turns, next_index - 1 AS last_index, details,
+       {said} AS said
+FROM opened
+"""
+_OPEN = text(
+    _OPEN_SQL.format(
+        said=SAID.format(workspace="opened.workspace_id", agent=":agent_peer", session="opened.id")
+    )
+)
 
 
 def open_session(connection: Connection, spec: SessionSpec) -> OpenSession:
@@ -73,9 +106,27 @@ def open_session(connection: Connection, spec: SessionSpec) -> OpenSession:
             "title": spec.title,
             "directory": spec.directory,
             "platform_key": spec.platform_key,
+            "profile": spec.profile,
+            "parent_key": spec.parent_key,
         },
     ).one()
-    return OpenSession(row.id, row.workspace_id, row.honcho_session, row.turns, row.last_index)
+    return OpenSession(
+        row.id,
+        row.workspace_id,
+        row.honcho_session,
+        row.turns,
+        row.last_index,
+        said=by_scope(row.said),
+        profile=SessionProfile.of(row.details),
+    )
+
+
+def by_scope(said: list[list[Any]] | None) -> dict[Scope, dict[str, Any]]:
+    """Sort rows of scope, key and value, as `SAID` aggregates them."""
+    found: dict[Scope, dict[str, Any]] = {scope: {} for scope in Scope}
+    for scope, key, value in said or ():
+        found[Scope(scope)][key] = value
+    return found
 
 
 _WORKSPACE = text("SELECT id FROM workspaces WHERE name = :name")
@@ -100,50 +151,3 @@ RETURNING last_saved_index < due_index
 def close_session(connection: Connection, session_id: UUID) -> bool:
     """Close a session and make everything captured due; tell whether a sync is."""
     return bool(connection.execute(_CLOSE, {"session": session_id}).scalar())
-
-
-@dataclass(frozen=True, slots=True)
-class TurnFacts:
-    """What a prefetch needs to know of a session's last turn.
-
-    `user_text` is what the user said in it, and None where their mode keeps it out of Honcho:
-    local text is never a query.
-    """
-
-    turn: int
-    workspace: str
-    honcho_session: str
-    user_peer: str
-    agent_peer: str
-    user_text: str | None
-
-
-_TURN = text("""
-SELECT s.turns AS turn, w.name AS workspace, s.honcho_session, s.user_peer, s.agent_peer,
-       m.role, m.peer, m.content, m.delivery, m.honcho_session AS row_session
-FROM sessions s
-JOIN workspaces w ON w.id = s.workspace_id
-LEFT JOIN messages m ON m.session_id = s.id AND m.index >= s.turn_first_index
-     AND m.turn = s.turns AND m.role IN ('user', 'assistant')
-WHERE s.id = :session
-ORDER BY m.index
-""")
-
-
-def last_turn(connection: Connection, session_id: UUID) -> TurnFacts | None:
-    """Read what was said last, and by whom; None where the session is gone or has no turn."""
-    rows = connection.execute(_TURN, {"session": session_id}).all()
-    if not rows or rows[0].turn == 0:
-        return None
-    first = rows[0]
-    users = [row for row in rows if row.role == "user"]
-    agents = [row for row in rows if row.role == "assistant"]
-    sent = [row.content for row in users if row.delivery == "send"]
-    return TurnFacts(
-        turn=first.turn,
-        workspace=first.workspace,
-        honcho_session=first.row_session or first.honcho_session,
-        user_peer=users[0].peer if users else first.user_peer,
-        agent_peer=agents[0].peer if agents else first.agent_peer,
-        user_text="\n".join(sent) if sent else None,
-    )

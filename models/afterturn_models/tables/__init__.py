@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from afterturn_models.tables.agents import Agent
 from afterturn_models.tables.base import Base, metadata
 from afterturn_models.tables.compactions import Compaction
 from afterturn_models.tables.cursors import Cursor
+from afterturn_models.tables.dialectic import DialecticCall
 from afterturn_models.tables.identity import IdentitySeed
 from afterturn_models.tables.messages import MessageRow
 from afterturn_models.tables.peers import Member, Peer
@@ -15,9 +17,11 @@ from afterturn_models.tables.workers import WorkerRow
 from afterturn_models.tables.workspaces import Workspace
 
 __all__ = [
+    "Agent",
     "Base",
     "Compaction",
     "Cursor",
+    "DialecticCall",
     "DirectoryMap",
     "IdentitySeed",
     "Member",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped
 
@@ -9,7 +11,10 @@ from afterturn_models.tables.base import Base, Instant, Serial
 
 
 class Workspace(Base):
-    """A workspace; `name` is its id at Honcho."""
+    """A workspace; `name` is its id at Honcho.
+
+    `map_owner` is the worker that reads, merges and writes its agentPeerMap until `map_until`.
+    """
 
     __tablename__ = "workspaces"
     __table_args__ = (UniqueConstraint("name"),)
@@ -17,3 +22,5 @@ class Workspace(Base):
     id: Mapped[Serial]
     name: Mapped[str]
     created_at: Mapped[Instant]
+    map_owner: Mapped[str | None]
+    map_until: Mapped[dt.datetime | None]

@@ -6,7 +6,8 @@ import uuid
 
 import pytest
 
-from afterturn_models.store.sessions import close_session, last_turn
+from afterturn_models.store.facts import last_turn
+from afterturn_models.store.sessions import close_session
 
 
 def test_opening_is_finding_for_everyone_at_once(desk, together):
@@ -59,7 +60,8 @@ def test_closing_makes_all_of_it_due(desk):
 
 
 def test_a_session_without_a_turn_and_one_that_is_gone_have_no_last_turn(desk):
-    assert desk.run(last_turn, desk.open().id) is None
+    nothing_yet = desk.run(last_turn, desk.open().id)
+    assert (nothing_yet.turn, nothing_yet.user_text) == (0, None)
     assert desk.run(last_turn, uuid.uuid4()) is None
 
 
@@ -69,8 +71,8 @@ def test_the_last_turn_is_the_last_one_only(desk, said):
     desk.capture(session, [said(content="new"), said("tool", "t", local="tool"), said("assistant")])
     facts = desk.run(last_turn, session.id)
     assert (facts.turn, facts.user_text) == (2, "new")
-    assert (facts.user_peer, facts.agent_peer) == ("ann", "bot")
-    assert (facts.workspace, facts.honcho_session) == ("w", session.honcho_session)
+    assert (facts.session.user_peer, facts.session.agent_peer) == ("ann", "bot")
+    assert (facts.session.workspace, facts.session.honcho_session) == ("w", session.honcho_session)
 
 
 @pytest.mark.parametrize(
@@ -103,15 +105,15 @@ def test_whoever_spoke_is_the_peer_and_where_it_was_said_the_session(desk, said)
     desk.capture(session, [said(content="hi", peer="guest"), said("assistant", peer="deputy")])
     desk.sql("UPDATE sessions SET honcho_session = 'renamed'")
     facts = desk.run(last_turn, session.id)
-    assert (facts.user_peer, facts.agent_peer) == ("guest", "deputy")
-    assert facts.honcho_session == session.honcho_session
+    assert (facts.session.user_peer, facts.session.agent_peer) == ("guest", "deputy")
+    assert facts.session.honcho_session == session.honcho_session
 
 
 def test_a_turn_of_tool_rows_alone_has_no_text_and_the_sessions_peers(desk, said):
     session = desk.open()
     desk.capture(session, [said("tool", "out", local="tool")])
     facts = desk.run(last_turn, session.id)
-    assert (facts.turn, facts.user_text, facts.user_peer) == (1, None, "ann")
+    assert (facts.turn, facts.user_text, facts.session.user_peer) == (1, None, "ann")
 
 
 def test_a_long_message_in_parts_is_given_whole(desk, said):

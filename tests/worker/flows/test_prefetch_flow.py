@@ -11,7 +11,7 @@ import pytest
 from afterturn_models.errors import HonchoFailure, OutcomeUnknown
 from afterturn_models.prefetched import context_payload
 from afterturn_models.settings import Settings
-from afterturn_models.store.sessions import TurnFacts
+from afterturn_models.store.facts import SessionFacts, TurnFacts
 from afterturn_models.values import ContextResult
 from afterturn_worker.flows.prefetch import (
     MAX_QUERY,
@@ -22,11 +22,10 @@ from afterturn_worker.flows.prefetch import (
 
 SESSION = uuid.uuid4()
 FACTS = TurnFacts(
+    SessionFacts(
+        workspace_id=1, workspace="w", honcho_session="s", user_peer="ann", agent_peer="bot"
+    ),
     turn=3,
-    workspace="w",
-    honcho_session="s",
-    user_peer="ann",
-    agent_peer="bot",
     user_text="where do I live?",
 )
 KNOWN = ContextResult("lives in Lisbon", ("card",), "is a bot", "they talked")

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
-    from afterturn_models.store.sessions import TurnFacts
+    from afterturn_models.store.facts import SessionFacts, TurnFacts
     from afterturn_models.values import (
         Claim,
         Intent,
@@ -127,5 +127,9 @@ class TurnStore(Protocol):
     """What a prefetch needs of Postgres."""
 
     def last_turn(self, session_id: UUID) -> TurnFacts | None:
-        """Read what was said last; None where there is no turn."""
+        """Read what was said last; None where the session is gone."""
+        ...
+
+    def session_facts(self, session_id: UUID) -> SessionFacts | None:
+        """Read what recall needs to know of a session; None where it is gone."""
         ...

@@ -27,15 +27,16 @@ def prefetch_context(
     facts = store.last_turn(session_id)
     if facts is None or facts.turn != turn:
         return None
+    session = facts.session
     context = honcho.context(
-        facts.workspace,
-        facts.honcho_session,
-        user=facts.user_peer,
-        agent=facts.agent_peer,
+        session.workspace,
+        session.honcho_session,
+        user=session.user_peer,
+        agent=session.agent_peer,
         tokens=settings.context_tokens,
         deadline=settings.request_seconds,
     )
-    return context_payload(turn, context, about=facts.user_peer)
+    return context_payload(turn, context, about=session.user_peer)
 
 
 def prefetch_dialectic(
@@ -49,16 +50,17 @@ def prefetch_dialectic(
     facts = store.last_turn(session_id)
     if facts is None or facts.turn != turn or facts.user_text is None:
         return None
+    session = facts.session
     answer = honcho.ask(
-        facts.workspace,
-        facts.honcho_session,
-        user=facts.user_peer,
-        agent=facts.agent_peer,
+        session.workspace,
+        session.honcho_session,
+        user=session.user_peer,
+        agent=session.agent_peer,
         query=dialectic_query(facts.user_text),
         level=dynamic_reasoning_level(facts.user_text, settings.dialectic_reasoning_level),
         deadline=settings.chat_seconds,
     )
-    return dialectic_payload(turn, answer, about=facts.user_peer) if answer else None
+    return dialectic_payload(turn, answer, about=session.user_peer) if answer else None
 
 
 def dialectic_query(said: str) -> str:

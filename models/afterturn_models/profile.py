@@ -1,0 +1,105 @@
+"""A session's profile: what its agent says of it once, for every worker that recalls or syncs for it.
+
+It is kept as JSON on the session's row (`sessions.details`) and says what the agent was told of
+recall's settings, how peers observe each other, and, for a subagent's session, whose it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from afterturn_models.recall_settings import RecallSettings, resolve
+from afterturn_models.values import (
+    AGENT_OBSERVING,
+    PARENT_OBSERVING,
+    USER_OBSERVING,
+    Observing,
+    Scope,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class SessionProfile:
+    """What an agent writes on a session that it opens.
+
+    `given` are recall settings and memory modes from keyword arguments, which come before what
+    Postgres says; `rest` those of its other sources, behind it; both by camelCase key. `observer` is the parent
+    agent's peer in a subagent's session, and `about` the peer whom recall is about there, since
+    the one who speaks is the parent.
+    """
+
+    given: Mapping[str, Any] = field(default_factory=dict)
+    rest: Mapping[str, Any] = field(default_factory=dict)
+    observer: str | None = None
+    about: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the profile as it is stored: one opened again keeps whose it is."""
+        stored: dict[str, Any] = {"given": dict(self.given), "rest": dict(self.rest)}
+        said = {"observer": self.observer, "about": self.about}
+        return stored | {name: value for name, value in said.items() if value}
+
+    @classmethod
+    def of(cls, stored: Any) -> SessionProfile:
+        """Read a stored profile; what is not one says nothing."""
+        if not isinstance(stored, dict):
+            return cls()
+        given, rest = stored.get("given"), stored.get("rest")
+        observer, about = stored.get("observer"), stored.get("about")
+        return cls(
+            given=given if isinstance(given, dict) else {},
+            rest=rest if isinstance(rest, dict) else {},
+            observer=observer if isinstance(observer, str) else None,
+            about=about if isinstance(about, str) else None,
+        )
+
+    def settings(
+        self,
+        said: Mapping[Scope, Mapping[str, Any]],
+        own: Mapping[str, Any] | None = None,
+    ) -> RecallSettings:
+        """Resolve recall's settings: `said` is Postgres' word by scope, `own` the worker's."""
+        return resolve([*self.layers(said), own or {}])
+
+    def layers(self, said: Mapping[Scope, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Give all that is said of the session, what comes first first."""
+        narrowest_first = (Scope.SESSION, Scope.AGENT, Scope.WORKSPACE)
+        return [self.given, *(said.get(scope, {}) for scope in narrowest_first), self.rest]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """How the peers of a session observe each other."""
+
+    user: Observing = USER_OBSERVING
+    agent: Observing = AGENT_OBSERVING
+    parent: Observing = PARENT_OBSERVING
+
+
+_MODES = {
+    # Hermes' two presets: each sees the other, or all is one pool that the user feeds.
+    "directional": Observation(Observing(True, True), Observing(True, True)),
+    "unified": Observation(Observing(True, False), Observing(False, True)),
+}
+
+
+def observation(settings: RecallSettings) -> Observation:
+    """Give the observe settings: a preset where one is named, else the spec's, then each field."""
+    chosen = _MODES.get(settings.observation_mode or "", Observation())
+    if settings.owner_observe_others:
+        chosen = replace(chosen, user=replace(chosen.user, observe_others=True))
+    told = settings.observation
+    user = _overridden(chosen.user, told.get("user", {}))
+    agent = _overridden(chosen.agent, told.get("ai", {}))
+    return replace(chosen, user=user, agent=agent)
+
+
+def _overridden(observing: Observing, fields: Mapping[str, bool]) -> Observing:
+    return Observing(
+        observe_me=fields.get("observeMe", observing.observe_me),
+        observe_others=fields.get("observeOthers", observing.observe_others),
+    )
