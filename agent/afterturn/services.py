@@ -92,7 +92,9 @@ def _profile(loaded: Loaded, policy: WritePolicy) -> SessionProfile:
     rest = [name for name in told if name not in given]
     said = loaded.settings.said
     return SessionProfile(
-        given=dict(policy.given) | said(given), rest=dict(policy.fallback) | said(rest)
+        given=dict(policy.given) | said(given),
+        rest=dict(policy.fallback) | said(rest),
+        owner=loaded.settings.peer_name,
     )
 
 

@@ -27,20 +27,22 @@ class SessionProfile:
     """What an agent writes on a session that it opens.
 
     `given` are recall settings and memory modes from keyword arguments, which come before what
-    Postgres says; `rest` those of its other sources, behind it; both by camelCase key. `observer` is the parent
+    Postgres says; `rest` those of its other sources, behind it; both by camelCase key. `owner` is
+    the peer whose agent it is: with anyone else it recalls of itself only what it said to them. `observer` is the parent
     agent's peer in a subagent's session, and `about` the peer whom recall is about there, since
     the one who speaks is the parent.
     """
 
     given: Mapping[str, Any] = field(default_factory=dict)
     rest: Mapping[str, Any] = field(default_factory=dict)
+    owner: str | None = None
     observer: str | None = None
     about: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Give the profile as it is stored: one opened again keeps whose it is."""
         stored: dict[str, Any] = {"given": dict(self.given), "rest": dict(self.rest)}
-        said = {"observer": self.observer, "about": self.about}
+        said = {"owner": self.owner, "observer": self.observer, "about": self.about}
         return stored | {name: value for name, value in said.items() if value}
 
     @classmethod
@@ -49,12 +51,12 @@ class SessionProfile:
         if not isinstance(stored, dict):
             return cls()
         given, rest = stored.get("given"), stored.get("rest")
-        observer, about = stored.get("observer"), stored.get("about")
         return cls(
             given=given if isinstance(given, dict) else {},
             rest=rest if isinstance(rest, dict) else {},
-            observer=observer if isinstance(observer, str) else None,
-            about=about if isinstance(about, str) else None,
+            owner=_peer(stored, "owner"),
+            observer=_peer(stored, "observer"),
+            about=_peer(stored, "about"),
         )
 
     def settings(
@@ -69,6 +71,11 @@ class SessionProfile:
         """Give all that is said of the session, what comes first first."""
         narrowest_first = (Scope.SESSION, Scope.AGENT, Scope.WORKSPACE)
         return [self.given, *(said.get(scope, {}) for scope in narrowest_first), self.rest]
+
+
+def _peer(stored: Mapping[str, Any], name: str) -> str | None:
+    value = stored.get(name)
+    return value if isinstance(value, str) else None
 
 
 @dataclass(frozen=True, slots=True)
