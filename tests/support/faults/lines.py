@@ -124,7 +124,11 @@ class Line:
 
     def hold(self) -> None:
         """Keep what is sent from now on, to deliver it later: a network that stutters."""
-        self._loop.loop.call_soon_threadsafe(self._open.clear)
+        self._loop.loop.call_soon_threadsafe(self.holding)
+
+    def holding(self) -> None:
+        """Do what `hold` does, on the loop itself: what a trap was sprung by is held as well."""
+        self._open.clear()
 
     def silence(self) -> None:
         """Lose what is sent from now on; what loses a byte is half-open for ever."""
