@@ -116,7 +116,7 @@ class Capturer:
 
     def known(self, spec: SessionSpec) -> OpenSession | None:
         """Give the session as it was last opened: another one where it was deleted meanwhile."""
-        return self._opened.get((spec.workspace, spec.key))
+        return self._opened.get(_place(spec))
 
     @property
     def away(self) -> bool:
@@ -149,12 +149,12 @@ class Capturer:
 
     def _insert(self, turn: SpooledTurn) -> Captured:
         for _ in range(2):
-            opened = self._opened.get((turn.spec.workspace, turn.spec.key)) or self._open(turn.spec)
+            opened = self._opened.get(_place(turn.spec)) or self._open(turn.spec)
             captured = self._insert_into(opened, turn)
             if captured is not None:
                 return captured
             # The session was deleted under us: its name now means a new one.
-            self._opened.drop((turn.spec.workspace, turn.spec.key))
+            self._opened.drop(_place(turn.spec))
         raise CaptureError(f"session {turn.spec.key} is being deleted; the turn was not captured")
 
     def _insert_into(self, opened: OpenSession, turn: SpooledTurn) -> Captured | None:
@@ -178,7 +178,7 @@ class Capturer:
     def _open(self, spec: SessionSpec) -> OpenSession:
         with self._database.statement() as connection:
             opened = open_session(connection, spec)
-        self._opened.put((spec.workspace, spec.key), opened)
+        self._opened.put(_place(spec), opened)
         return opened
 
     def _probe(self) -> None:
@@ -189,3 +189,8 @@ class Capturer:
         """Leave Postgres alone until it answers a probe: no call pays for what one has found out."""
         log.warning("turns are spooled until Postgres answers: %s", error)
         self._breaker.trip()
+
+
+def _place(spec: SessionSpec) -> tuple[str, str]:
+    """Tell sessions apart as Postgres does: by what they are named from, where that is said."""
+    return spec.workspace, spec.source or f"key:{spec.key}"

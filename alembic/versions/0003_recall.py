@@ -1,4 +1,4 @@
-"""Recall: cadences of prefetches, the dialectic's budget, agents and the map of their peers.
+"""Recall: cadences, the dialectic's budget, agents and their peers, what sessions are named from.
 
 Revision ID: 0003
 Revises: 0002
@@ -21,6 +21,7 @@ def upgrade() -> None:
     op.add_column("cursors", _number("empty_dialectics"))
     op.add_column("workspaces", sa.Column("map_owner", sa.Text()))
     op.add_column("workspaces", sa.Column("map_until", sa.DateTime(timezone=True)))
+    op.add_column("sessions", sa.Column("source", sa.Text()))
     op.create_table(
         "dialectic_calls",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
@@ -55,6 +56,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("agents")
     op.drop_table("dialectic_calls")
+    op.drop_column("sessions", "source")
     op.drop_column("workspaces", "map_until")
     op.drop_column("workspaces", "map_owner")
     for name in ("empty_dialectics", "dialectic_turn", "context_turn"):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.types import Boolean, Text
 
+from afterturn_models.policy.session_name import CHOSEN
 from afterturn_models.profile import SessionProfile
 from afterturn_models.values import Scope
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 class SessionSpec:
     """What a session is opened with: its place, its two peers, and where its key came from.
 
+    `apart` is the key where `key` belongs to another `source` (see `policy.session_name`).
     `profile` is a `SessionProfile` as JSON, `parent_key` the session that this one is a child of.
     """
 
@@ -31,13 +34,16 @@ class SessionSpec:
     platform_key: str | None = None
     profile: str = "{}"
     parent_key: str | None = None
+    apart: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
     """A session as an agent holds it after `open_session`.
 
-    `said` is what Postgres said of settings then, by scope; `profile` the session's, whole.
+    `key` is the one that it has, `said` what Postgres said of settings then, by scope, `profile`
+    the session's, whole.
     """
 
     id: UUID
@@ -45,6 +51,7 @@ class OpenSession:
     honcho_session: str
     turns: int
     last_index: int
+    key: str = ""
     said: Mapping[Scope, Mapping[str, Any]] = field(default_factory=dict, compare=False)
     profile: SessionProfile = field(default_factory=SessionProfile, compare=False)
 
@@ -66,24 +73,33 @@ WITH workspace AS (
     SELECT workspace.id, peer.name, peer.kind
     FROM workspace, (VALUES (:user_peer, 'user'), (:agent_peer, 'agent')) AS peer (name, kind)
     ON CONFLICT (workspace_id, name) DO NOTHING
+), wanted AS (
+    -- What another source has taken is left to it; whoever names a session joins whatever is there.
+    SELECT CASE WHEN EXISTS (
+        SELECT FROM sessions s
+        WHERE s.workspace_id = workspace.id AND s.key = :key AND NOT :joins AND s.source <> :source
+    ) THEN :apart ELSE :key END AS key
+    FROM workspace
 ), opened AS (
     INSERT INTO sessions
         (workspace_id, key, honcho_session, user_peer, agent_peer, title, directory, platform_key,
-         details, parent_id)
-    SELECT workspace.id, :key, :key, :user_peer, :agent_peer,
+         source, details, parent_id)
+    SELECT workspace.id, wanted.key, wanted.key, :user_peer, :agent_peer,
            CAST(:title AS text), CAST(:directory AS text), CAST(:platform_key AS text),
-           CAST(:profile AS jsonb), parent.id
-    FROM workspace
+           CAST(:source AS text), CAST(:profile AS jsonb), parent.id
+    FROM workspace CROSS JOIN wanted
     LEFT JOIN sessions parent ON parent.workspace_id = workspace.id AND parent.key = :parent_key
     -- A session keeps what it was opened with before: whose it is, and its parent.
     ON CONFLICT (workspace_id, key) DO UPDATE
-    SET closed_at = NULL, details = sessions.details || excluded.details
-    RETURNING id, workspace_id, honcho_session, turns, next_index, details
+    SET closed_at = NULL, details = sessions.details || excluded.details,
+        source = coalesce(sessions.source, excluded.source)
+    WHERE :joins OR sessions.source IS NULL OR sessions.source = excluded.source
+    RETURNING id, workspace_id, key, honcho_session, turns, next_index, details
 ), cursor AS (
     INSERT INTO cursors (session_id) SELECT id FROM opened
     ON CONFLICT (session_id) DO NOTHING
 )
-SELECT id, workspace_id, honcho_session, turns, next_index - 1 AS last_index, details,
+SELECT id, workspace_id, key, honcho_session, turns, next_index - 1 AS last_index, details,
        {said} AS said
 FROM opened
 """
@@ -91,34 +107,49 @@ _OPEN = text(
     _OPEN_SQL.format(
         said=SAID.format(workspace="opened.workspace_id", agent=":agent_peer", session="opened.id")
     )
+).bindparams(
+    *(bindparam(name, type_=Text()) for name in ("key", "apart", "source")),
+    bindparam("joins", type_=Boolean()),
 )
 
 
 def open_session(connection: Connection, spec: SessionSpec) -> OpenSession:
-    """Find or make the session of `spec.key`, with its workspace, peers and cursor."""
-    row = connection.execute(
-        _OPEN,
-        {
-            "workspace": spec.workspace,
-            "key": spec.key,
-            "user_peer": spec.user_peer,
-            "agent_peer": spec.agent_peer,
-            "title": spec.title,
-            "directory": spec.directory,
-            "platform_key": spec.platform_key,
-            "profile": spec.profile,
-            "parent_key": spec.parent_key,
-        },
-    ).one()
+    """Find or make the session of `spec.key`, with its workspace, peers and cursor.
+
+    Where that key belongs to another source, the session of `spec.apart` is meant.
+    """
+    joins = spec.source is None or spec.source.startswith(f"{CHOSEN}:")
+    found = None
+    # None where another source took the key in the same moment; the next look sees it.
+    while found is None:
+        found = connection.execute(_OPEN, _parameters(spec, joins=joins)).one_or_none()
     return OpenSession(
-        row.id,
-        row.workspace_id,
-        row.honcho_session,
-        row.turns,
-        row.last_index,
-        said=by_scope(row.said),
-        profile=SessionProfile.of(row.details),
+        found.id,
+        found.workspace_id,
+        found.honcho_session,
+        found.turns,
+        found.last_index,
+        key=found.key,
+        said=by_scope(found.said),
+        profile=SessionProfile.of(found.details),
     )
+
+
+def _parameters(spec: SessionSpec, *, joins: bool) -> dict[str, Any]:
+    return {
+        "workspace": spec.workspace,
+        "key": spec.key,
+        "apart": spec.apart or spec.key,
+        "source": spec.source,
+        "joins": joins,
+        "user_peer": spec.user_peer,
+        "agent_peer": spec.agent_peer,
+        "title": spec.title,
+        "directory": spec.directory,
+        "platform_key": spec.platform_key,
+        "profile": spec.profile,
+        "parent_key": spec.parent_key,
+    }
 
 
 def by_scope(said: list[list[Any]] | None) -> dict[Scope, dict[str, Any]]:

@@ -18,7 +18,8 @@ class SessionRow(Base):
     sequence could not promise. `turn_first_index` is where the last turn begins, `due_turn` the
     turn at which the write frequency last made messages due. `honcho_session` is what new rows
     are sent to; rows captured before a rename keep theirs. `token_total` runs along, so that
-    compaction is planned without reading the history.
+    compaction is planned without reading the history. `source` is what the key was made from: no
+    other source gets it.
     """
 
     __tablename__ = "sessions"
@@ -41,6 +42,7 @@ class SessionRow(Base):
     title: Mapped[str | None]
     directory: Mapped[str | None]
     platform_key: Mapped[str | None]
+    source: Mapped[str | None]
     parent_id: Mapped[uuid.UUID | None] = mapped_column(
         ForeignKey("sessions.id", ondelete="SET NULL")
     )

@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afterturn_models.policy.ids import honcho_id, is_valid_id
-from afterturn_models.policy.session_name import Naming, session_key
+from afterturn_models.policy.session_name import (
+    STRATEGIES,
+    Conversation,
+    Naming,
+    session_name,
+)
 
 MAP = {"/home/u/foo": "foo-project"}
 ALL = {
@@ -19,7 +24,11 @@ ALL = {
 
 
 def key(naming=None, **more):
-    return session_key(naming or Naming.of("per-directory", MAP), **more)
+    return named(naming, **more).key
+
+
+def named(naming=None, **more):
+    return session_name(naming or Naming.of("per-directory", MAP), Conversation(**more))
 
 
 def without(*names):
@@ -67,7 +76,7 @@ def test_the_prefix_stands_before_every_key_but_a_chosen_one():
 
 
 @given(
-    st.sampled_from(["per-directory", "global"]),
+    st.sampled_from(STRATEGIES),
     st.none() | st.text(),
     st.none() | st.text(),
     st.none() | st.text(),
@@ -78,4 +87,49 @@ def test_every_key_is_an_id_and_the_same_again(strategy, name, directory, title,
     naming = Naming.of(strategy, MAP, prefix)
     said = {"name": name, "directory": directory, "title": title, "platform_key": platform}
     assert is_valid_id(key(naming, **said))
-    assert key(naming, **said) == key(naming, **said)
+    assert is_valid_id(named(naming, **said).apart)
+    assert named(naming, **said) == named(naming, **said)
+
+
+def test_by_repository_every_directory_in_it_has_its_session():
+    naming = Naming.of("per-repo", MAP)
+    inside = {"directory": "/src/tool/docs", "repository": "/src/tool"}
+    assert key(naming, **inside) == "tool"
+    assert named(naming, **inside) == named(naming, directory="/src/tool", repository="/src/tool")
+    assert key(naming, directory="/home/u/bar") == "bar"  # in no repository: its own
+    assert key(naming, platform_key="telegram-1") == "telegram-1"
+
+
+def test_per_session_each_conversation_has_its_own():
+    naming = Naming.of("per-session", MAP)
+    assert key(naming, directory="/d", platform_key="chat-7", fresh="x1") == "chat-7"
+    assert key(naming, directory="/d", fresh="x1") == "x1"
+    assert key(naming, directory="/home/u/foo", fresh="x1") == "foo-project"
+    assert key(naming, title="t", fresh="x1") == "t"
+
+
+def test_by_hermes_rule_a_platforms_key_comes_before_map_title_and_directory():
+    naming = Naming.of("per-directory", MAP, gateway_first=True)
+    assert key(naming, **ALL) == "chosen"
+    assert key(naming, **without("name")) == "telegram-1"
+    assert key(naming, **without("name", "platform_key")) == "foo-project"
+
+
+def test_what_reads_alike_is_told_apart_by_what_it_was_made_from():
+    alike = [
+        named(directory="/a/foo"),
+        named(directory="/b/foo"),
+        named(title="foo"),
+        named(platform_key="foo"),
+        named(Naming.of("per-repo", {}), directory="/c/foo", repository="/c/foo"),
+    ]
+    assert {name.key for name in alike} == {"foo"}
+    assert len({name.apart for name in alike}) == len({name.source for name in alike}) == 5
+
+
+def test_what_is_mapped_by_hand_is_a_name_that_was_chosen():
+    assert named(directory="/home/u/foo") == named(name="foo-project")
+    one, other = Naming.of("per-directory", {}, "a"), Naming.of("per-directory", {}, "a-b")
+    left, right = named(one, directory="/b-c"), named(other, directory="/c")
+    assert left.key == right.key == "a-b-c"
+    assert left.source != right.source

@@ -1,0 +1,102 @@
+"""Names of sessions in Postgres: renamed in the middle of a conversation, found, listed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from uuid import UUID
+
+    from afterturn_models.policy.session_name import SessionName
+
+# New rows go to the session of that name at Honcho; those captured before keep theirs, so that
+# nothing in flight is split or sent again, and the local history stays one.
+_RENAME = text("""
+WITH free AS (
+    SELECT candidate.key, candidate.place
+    FROM unnest(:keys) WITH ORDINALITY AS candidate (key, place)
+    WHERE NOT EXISTS (
+        SELECT FROM sessions other, sessions mine
+        WHERE mine.id = :session AND other.workspace_id = mine.workspace_id
+          AND other.key = candidate.key AND other.id <> mine.id)
+    ORDER BY candidate.place LIMIT 1
+)
+UPDATE sessions s
+SET key = free.key, honcho_session = free.key, title = coalesce(:title, s.title),
+    source = CASE WHEN free.place < 3 THEN :source ELSE :source || '#' || s.id END
+FROM free WHERE s.id = :session
+RETURNING s.key
+""").bindparams(
+    bindparam("keys", type_=ARRAY(Text())),
+    bindparam("title", type_=Text()),
+    bindparam("source", type_=Text()),
+)
+
+
+def rename_session(
+    connection: Connection, session_id: UUID, name: SessionName, *, title: str | None = None
+) -> str | None:
+    """Rename a session from its next turn on; gives the key that it has now, None where it is gone.
+
+    A name that another session has is not shared: this one gets `apart`, or where that is taken
+    as well (two conversations with one title), one with its own id in it. Raises IntegrityError
+    where another session took the name in the same moment: say it again.
+    """
+    own = hashlib.sha256(f"{name.source}#{session_id}".encode()).hexdigest()[:16]
+    keys = [name.key, name.apart, f"{name.key[:83]}-{own}"]
+    parameters = {"session": session_id, "keys": keys, "source": name.source, "title": title}
+    return connection.execute(_RENAME, parameters).scalar()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """A session as a list shows it; `lag` is how many of its rows are not settled yet."""
+
+    id: UUID
+    key: str
+    honcho_session: str
+    user_peer: str
+    agent_peer: str
+    source: str | None
+    title: str | None
+    directory: str | None
+    turns: int
+    messages: int
+    lag: int
+    parked: str | None
+    last_turn_at: dt.datetime | None
+    closed_at: dt.datetime | None
+
+
+_LIST = text("""
+SELECT s.id, s.key, s.honcho_session, s.user_peer, s.agent_peer, s.source, s.title, s.directory,
+       s.turns, s.next_index - 1 AS messages, s.next_index - 1 - c.last_saved_index AS lag,
+       c.parked, s.last_turn_at, s.closed_at
+FROM sessions s JOIN cursors c ON c.session_id = s.id
+JOIN workspaces w ON w.id = s.workspace_id
+WHERE w.name = :workspace AND (CAST(:key AS text) IS NULL OR s.key = :key)
+ORDER BY s.last_turn_at DESC NULLS LAST, s.key LIMIT :most
+""")
+
+
+def list_sessions(
+    connection: Connection, workspace: str, *, key: str | None = None, most: int = 100
+) -> list[SessionLine]:
+    """Give a workspace's sessions, those with the latest turn first; of `key` only, where given."""
+    found = connection.execute(_LIST, {"workspace": workspace, "key": key, "most": most})
+    return [SessionLine(**row._mapping) for row in found]
+
+
+_DELETE = text("DELETE FROM sessions WHERE id = :session")
+
+
+def delete_session(connection: Connection, session_id: UUID) -> bool:
+    """Delete a session with its messages here, not at Honcho; tells whether it was there."""
+    return connection.execute(_DELETE, {"session": session_id}).rowcount == 1
