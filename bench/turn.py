@@ -82,8 +82,8 @@ def _starts(memory: Memory, redis: Redis, connection: psycopg.Connection) -> dic
         assert row is not None
         context = ContextResult("They live in Porto.", ("Prefers tea",), "It is brief.", "So far.")
         for task_id, payload in (
-            (context_task_id(*row), context_payload(row[1], context)),
-            (dialectic_task_id(*row), dialectic_payload(row[1], "They prefer tea.")),
+            (context_task_id(*row), context_payload(row[1], context, about="user")),
+            (dialectic_task_id(*row), dialectic_payload(row[1], "They prefer tea.", about="user")),
         ):
             meta = {"status": "SUCCESS", "result": payload, "task_id": task_id}
             redis.set(result_key(task_id), json.dumps(meta))

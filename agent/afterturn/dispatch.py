@@ -16,9 +16,12 @@ from afterturn_models.broker import NO_BACKEND, publisher_config, send
 from afterturn_models.signatures import sync_session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from afterturn_models.signatures import Signature
+
+    _Task = tuple[Signature, Callable[[], bool] | None]
 
 log = logging.getLogger("afterturn.dispatch")
 
@@ -32,7 +35,7 @@ class Dispatcher:
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
         self._waiting: dict[UUID, list[str]] = {}  # with the task ids that somebody waits for
-        self._others: list[Signature] = []
+        self._others: list[_Task] = []
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._app: Any = None  # touched by the thread only
@@ -56,16 +59,18 @@ class Dispatcher:
                 awaited.append(task_id)
             self._rouse()
 
-    def send(self, task: Signature) -> bool:
+    def send(self, task: Signature, *, unless: Callable[[], bool] | None = None) -> bool:
         """Have a task sent that is no hint, ahead of all hints, and return at once.
 
-        False where the broker is away or the process ends: nothing will come of it.
+        `unless` is asked in the background, just before: where it is true, the task is not
+        needed any more. False where the broker is away or the process ends: nothing will come
+        of it.
         """
         with self._wake:
             if self._pausing or len(self._others) >= _MOST_WAITING:
                 self.dropped += 1
                 return False
-            self._others.append(task)
+            self._others.append((task, unless))
             self._rouse()
             return bool(self._others)
 
@@ -128,7 +133,7 @@ class Dispatcher:
             self._app.close()
             self._app = None
 
-    def _next(self) -> list[Signature] | None:
+    def _next(self) -> list[_Task] | None:
         with self._wake:
             self._wake.wait_for(lambda: self._waiting or self._others or self._closing)
             waiting, self._waiting = self._waiting, {}
@@ -137,14 +142,16 @@ class Dispatcher:
         for session_id, awaited in waiting.items():
             # A task that somebody waits for is as good a hint as one that nobody does.
             ids: list[str | None] = [*awaited] or [None]
-            hints += [sync_session(session_id, task_id=task_id) for task_id in ids]
+            hints += [(sync_session(session_id, task_id=task_id), None) for task_id in ids]
         return hints or None
 
-    def _send(self, waiting: list[Signature]) -> bool:
-        for place, hint in enumerate(waiting):
+    def _send(self, waiting: list[_Task]) -> bool:
+        for place, (task, unless) in enumerate(waiting):
             try:
+                if unless is not None and unless():
+                    continue
                 self._app = self._app or self._make_app()
-                send(self._app, hint)
+                send(self._app, task)
                 self.sent += 1
             except Exception as error:  # noqa: BLE001 - whatever the broker's client raises, a hint may be lost
                 self.dropped += len(waiting) - place

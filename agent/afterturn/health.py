@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from afterturn.spending import spending
 from afterturn.spool import REFUSED, SPOOL, Spool
 from afterturn_models.broker import QUEUE_PREFIX
 from afterturn_models.db import Database
@@ -20,7 +21,7 @@ from afterturn_models.settings import HOSTED_HONCHO, Settings, load
 from afterturn_models.signatures import QUEUES
 from afterturn_models.sources import home
 from afterturn_models.store.backlog import backlog
-from afterturn_models.store.workers import workers
+from afterturn_models.store.workers import MISSING_AFTER, workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,13 +30,13 @@ if TYPE_CHECKING:
 
 OK = "ok"
 _TIMEOUT = 3.0
-_LATE = 60.0  # seconds without a beat after which a worker counts as missing
 
 
 @dataclass(slots=True)
 class Health:
     """What was seen: `parts` by name (`ok`, or a sentence), queue depths, workers, backlog.
 
+    `dialectic` is what was made of its budget, None for a workspace without any session.
     `spool` holds turns that wait for Postgres, `refused` those that it answered it will not take;
     None where there are none.
     """
@@ -44,6 +45,7 @@ class Health:
     queues: dict[str, int] = field(default_factory=dict)
     workers: list[dict[str, Any]] = field(default_factory=list)
     backlog: dict[str, Any] | None = None
+    dialectic: dict[str, Any] | None = None
     spool: dict[str, Any] | None = None
     refused: dict[str, Any] | None = None
 
@@ -82,6 +84,7 @@ def _look_at_postgres(settings: Settings, health: Health) -> None:
         with database.statement() as connection:
             health.workers = [_worker(found) for found in workers(connection)]
             health.backlog = asdict(backlog(connection))
+            health.dialectic = spending(connection, settings)
         health.parts["postgres"] = OK
     except AfterturnError as error:
         health.parts["postgres"] = str(error)
@@ -131,7 +134,9 @@ def _honcho(settings: Settings, seen: list[dict[str, Any]]) -> str:
 
 
 def _alive(seen: list[dict[str, Any]]) -> str:
-    if any(worker["beat_age"] is not None and worker["beat_age"] < _LATE for worker in seen):
+    if any(
+        worker["beat_age"] is not None and worker["beat_age"] < MISSING_AFTER for worker in seen
+    ):
         return OK
     if seen:
         return "no task has reached a worker for a minute; look at its log"

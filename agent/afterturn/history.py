@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from afterturn_models.errors import StoreUnavailableError
 from afterturn_models.lru import Lru
-from afterturn_models.store.messages import page_after, page_before
+from afterturn_models.store.messages import frozen_block, last_turns, page_after, page_before
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from afterturn_models.db import Database
     from afterturn_models.values import Message
 
 _KEPT = 200  # messages a session
+_KEPT_CHARACTERS = 500_000  # a session: what was sent has memory in it, and a message may be long
 
 
 class Histories:
@@ -39,8 +42,24 @@ class Histories:
         with self._database.statement() as connection:
             found = page_before(connection, session_id, before=before, limit=limit)
         if before is None:
-            self._cache.put(session_id, tuple(found[-_KEPT:]))
+            self._cache.put(session_id, _kept(found))
         return found
+
+    def replay(self, session_id: UUID, turns: int, *, tools: bool) -> list[Message]:
+        """Give what was said in up to so many last turns, oldest first: read anew each time."""
+        with self._database.statement() as connection:
+            return last_turns(connection, session_id, limit=turns, tools=tools)
+
+    def frozen(self, session_id: UUID) -> tuple[str, str] | None:
+        """Give the block of memory that a session froze, and whose turn it was in.
+
+        None where it has none, or none is known.
+        """
+        try:
+            with self._database.statement() as connection:
+                return frozen_block(connection, session_id)
+        except StoreUnavailableError:
+            return None
 
     def forked(self) -> None:
         """Go on in a forked child."""
@@ -55,6 +74,15 @@ class Histories:
             newer = page_after(connection, session_id, after=kept[-1].index, limit=_KEPT + 1)
         if len(newer) > _KEPT:
             return ()  # so far behind that reading anew is one query too
-        kept = (*kept, *newer)[-_KEPT:]
+        kept = _kept([*kept, *newer])
         self._cache.put(session_id, kept)
         return kept
+
+
+def _kept(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Give the last of `messages` that are worth their room, one at least."""
+    first, room = len(messages), _KEPT_CHARACTERS
+    while first > max(0, len(messages) - _KEPT) and room > 0:
+        first -= 1
+        room -= len(messages[first].content) + len(messages[first].sent)
+    return tuple(messages[first:])

@@ -56,6 +56,34 @@ class _Place:
     def refuse(self, reason: str) -> LocalFileError:
         return LocalFileError(f"{self.shown} {reason}.")
 
+    def text(self, max_bytes: int) -> str | None:
+        """Read the file, None where it is absent; raises LocalFileError or OSError."""
+        try:
+            descriptor = os.open(self.name, _READ, dir_fd=self.folder)
+        except FileNotFoundError:
+            return None
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise self.refuse("is not a regular file")
+            data = _read_up_to(descriptor, max_bytes + 1)
+        finally:
+            os.close(descriptor)
+        self.check_size(data, max_bytes)
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self.refuse("is not text in UTF-8") from error
+        return self.without_nul(text)
+
+    def check_size(self, data: bytes, max_bytes: int) -> None:
+        if len(data) > max_bytes:
+            raise self.refuse(f"would be larger than {max_bytes} bytes, or is already")
+
+    def without_nul(self, text: str) -> str:
+        if "\0" in text:
+            raise self.refuse("is binary, not text: it has a NUL character")
+        return text
+
 
 class LocalFiles:
     """The memory files of one agent's folder; processes and threads may share it.
@@ -91,7 +119,27 @@ class LocalFiles:
         note = _allowed(name)
         with _explained(name), ExitStack() as opened:
             place = self._place(opened, name, note, make=False)
-            return None if place is None else self._text(place)
+            return None if place is None else place.text(self._max_bytes)
+
+    def names(self) -> list[str]:
+        """List the files that are there: USER.md, MEMORY.md, SOUL.md, then notes, newest first.
+
+        Newest by name, as daily notes are called by their date. Raises LocalFileError for a
+        folder that this process may not list.
+        """
+        with _explained(str(self._folder.name)), ExitStack() as opened:
+            notes: list[str] = []
+            try:
+                folder = _open_folder(opened, self._folder, None)
+                own = set(os.listdir(folder))  # noqa: PTH208 - an open folder, which has no path
+                with suppress(OSError):  # absent, or a link, which is not followed
+                    notes = os.listdir(_open_folder(opened, NOTES, folder))
+            except FileNotFoundError:
+                return []
+            found = (f"{NOTES}/{note}" for note in sorted(notes, reverse=True))
+            return [name for name in (USER_FILE, *AGENT_FILES) if name in own] + [
+                name for name in found if _NOTE.fullmatch(name)
+            ]
 
     def write(self, name: str, text: str) -> None:
         """Replace a file by `text`, whole or not at all; its permissions are kept.
@@ -105,7 +153,7 @@ class LocalFiles:
     def append(self, name: str, text: str) -> None:
         """Add `text` to a file, beginning on a line of its own; raises what `write` does."""
         with self._writing(name) as place:
-            before = self._text(place) or ""
+            before = place.text(self._max_bytes) or ""
             between = "\n" if before and not before.endswith("\n") else ""
             self._replace(place, before + between + text)
 
@@ -146,32 +194,14 @@ class LocalFiles:
                 raise
             return None
 
-    def _text(self, place: _Place) -> str | None:
-        try:
-            descriptor = os.open(place.name, _READ, dir_fd=place.folder)
-        except FileNotFoundError:
-            return None
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise place.refuse("is not a regular file")
-            data = _read_up_to(descriptor, self._max_bytes + 1)
-        finally:
-            os.close(descriptor)
-        self._check_size(place, data)
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise place.refuse("is not text in UTF-8") from error
-        return self._without_nul(place, text)
-
     def _replace(self, place: _Place, text: str) -> None:
         try:
-            data = self._without_nul(place, text).encode("utf-8")
+            data = place.without_nul(text).encode("utf-8")
         except UnicodeEncodeError as error:
             raise place.refuse("is not written: its text has half characters (surrogates)") from (
                 error
             )
-        self._check_size(place, data)
+        place.check_size(data, self._max_bytes)
         former = _status(place)
         # Under the lock one name is enough, and what a killed process left is cleared by it.
         temporary = f".{place.name}.afterturn-tmp"
@@ -187,15 +217,16 @@ class LocalFiles:
             raise
         sync(place.folder)
 
-    def _check_size(self, place: _Place, data: bytes) -> None:
-        if len(data) > self._max_bytes:
-            raise place.refuse(f"would be larger than {self._max_bytes} bytes, or is already")
 
-    @staticmethod
-    def _without_nul(place: _Place, text: str) -> str:
-        if "\0" in text:
-            raise place.refuse("is binary, not text: it has a NUL character")
-        return text
+def read_text(folder: Path, name: str, *, max_bytes: int = MAX_BYTES) -> str | None:
+    """Read a file that is in `folder` itself, whatever it is called; None where it is absent.
+
+    Raises LocalFileError for a name that leads elsewhere, and as `LocalFiles.read` does.
+    """
+    if not name or "/" in name or "\0" in name or name in {".", ".."}:
+        raise LocalFileError(f"{name!r} is not in the folder.")
+    with _explained(name), ExitStack() as opened:
+        return _Place(_open_folder(opened, folder, None), name, name).text(max_bytes)
 
 
 def _allowed(name: str) -> str | None:

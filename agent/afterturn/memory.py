@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import threading
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from weakref import WeakValueDictionary
 
+from afterturn.identity import FirstSessions
 from afterturn.local_files import LocalFiles
 from afterturn.modes import CurrentModes
+from afterturn.opening import opening
 from afterturn.services import Services
-from afterturn.session import Session
 from afterturn_models.errors import CaptureError
-from afterturn_models.policy.ids import honcho_id
-from afterturn_models.policy.session_name import Naming, session_key
-from afterturn_models.policy.text import clean_text
+from afterturn_models.policy.session_name import Conversation
+from afterturn_models.policy.who import Runtime
 from afterturn_models.settings import load
-from afterturn_models.store.sessions import SessionSpec
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from afterturn.session import Session
     from afterturn_models.settings import Settings
 
 _alive: weakref.WeakSet[Memory] = weakref.WeakSet()
@@ -46,8 +44,7 @@ class Memory:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        # Sessions that the agent let go of are not kept: the relay makes them due.
-        self._sessions: WeakValueDictionary[SessionSpec, Session] = WeakValueDictionary()
+        self._first = FirstSessions(services)
         self._closed = False
         self._lock = threading.RLock()  # a signal handler of the host may close in between
         atexit.register(self.close)
@@ -76,38 +73,37 @@ class Memory:
         platform_key: str | None = None,
         user: str | None = None,
         agent: str | None = None,
+        platform: str | None = None,
+        user_id: str | int | None = None,
+        alternate_id: str | int | None = None,
     ) -> Session:
         """Open the session of a conversation; the same one for the same arguments.
 
         It is named by an explicit `name`, else in the spec's order: manual map, `title`,
-        `directory`, `platform_key`. `user` and `agent` are peers, where they are not the
-        configured ones. While Postgres is away the session works all the same, and cold. Raises
+        `directory` (what the strategy makes of it), `platform_key`; a chat of a platform by its
+        `platform_key` first, or by its user, so that two chats never fall into one session. What
+        only reads alike shares nothing: the second of two directories called `foo` is
+        `foo-<hash>`. With the strategy per-session each call without a `platform_key`, title or
+        name is a conversation of its own.
+
+        The user is the peer `user`, a name that the caller answers for, else whoever the ids say
+        that their `platform` knows them by (see `policy.who`): aliases and the pin count, and
+        equal ids of two platforms are two people. With neither it is the configured peerName.
+
+        `agent` is the agent's id at its host. Its peer is what Honcho's agentPeerMap says, as far
+        as Postgres knows it, else `agent-<id>`; an agent that has spoken under its bare id before
+        keeps that as its peer. None, `main` and the configured aiPeer mean the configured agent.
+
+        The first session of the configured agent seeds its identity from the files in
+        `memoryFolder`. While Postgres is away the session works all the same, and cold. Raises
         SchemaError for a database that was not migrated.
         """
-        settings = self._services.settings
-        naming = Naming.of(settings.session_strategy, settings.sessions, settings.naming_peer())
-        key = session_key(
-            naming,
-            name=name,
-            directory=directory,
-            title=title,
-            platform_key=platform_key or user,
-        )
-        spec = SessionSpec(
-            workspace=settings.workspace,
-            key=key,
-            user_peer=honcho_id(user) if user else settings.peer_name,
-            agent_peer=honcho_id(agent) if agent else settings.ai_peer,
-            title=_clean(title),
-            directory=_clean(directory),
-            platform_key=_clean(platform_key),
-            profile=json.dumps(self._services.profile.as_json(), sort_keys=True),
-        )
-        with self._lock:
-            session = self._sessions.get(spec)
-            if session is None:
-                session = self._sessions[spec] = Session(self._services, spec)
-            return session
+        said = Conversation(name, directory, title, platform_key)
+        runtime = Runtime.of(user_id, alternate_id, platform)
+        found = opening(self._services, said, user=user, agent=agent, runtime=runtime)
+        session = self._services.sessions.open(self._services, found.spec, found.speakers)
+        self._first.seed(session.agent_peer)
+        return session
 
     def local_files(self, folder: str | Path, session: Session | None = None) -> LocalFiles:
         """Give the memory files in `folder` (USER.md, MEMORY.md, SOUL.md, memory/<note>.md).
@@ -128,7 +124,7 @@ class Memory:
             if self._closed:
                 return
             self._closed = True
-            sessions = list(self._sessions.values())
+            sessions = self._services.sessions.all()
         atexit.unregister(self.close)
         lost: CaptureError | None = None
         for session in sessions:
@@ -143,8 +139,6 @@ class Memory:
     def forked(self) -> None:
         """Go on in a forked child; turns that are open belong to the parent."""
         self._lock = threading.RLock()
-        for session in list(self._sessions.values()):
-            session.forked()
 
     def __enter__(self) -> Self:
         """Use the memory in a `with` block, which closes it."""
@@ -158,11 +152,6 @@ class Memory:
     ) -> None:
         """Close the memory."""
         self.close()
-
-
-def _clean(text: str | None) -> str | None:
-    """Take out what Postgres cannot hold: a folder's name may have any bytes."""
-    return None if text is None else clean_text(text)
 
 
 def _after_fork() -> None:

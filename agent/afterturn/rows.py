@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from afterturn.capture import row_id
-from afterturn_models.policy.metadata import MetadataPatterns, strip_metadata
-from afterturn_models.policy.noise import NoisePatterns
+from afterturn_models.policy.metadata import MetadataPatterns, Stripped, strip_metadata
+from afterturn_models.policy.noise import NoisePatterns, machine_context
 from afterturn_models.policy.split import split_text
 from afterturn_models.policy.text import clean_text, is_blank
 from afterturn_models.policy.tokens import estimate_tokens
@@ -28,21 +28,28 @@ PART_CHARACTERS = 24_000
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message as the agent handed it over."""
+    """One message as the agent handed it over.
+
+    `sent` is what of it the model was sent, where that is not `content`; `frozen` the block of
+    memory that was put into the system prompt with it, for good.
+    """
 
     role: Role
     peer: str
     content: str
     at: dt.datetime
+    sent: str | None = None
+    frozen: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureRules:
-    """What is stripped, what is noise, and whether tool messages are sent too."""
+    """What is stripped, what is noise, whether tool messages are sent, how long a part may be."""
 
     metadata: MetadataPatterns = field(default_factory=MetadataPatterns)
     noise: NoisePatterns = field(default_factory=NoisePatterns)
     sync_tools: bool = False
+    part_characters: int = PART_CHARACTERS
 
     @classmethod
     def of(cls, settings: Settings) -> CaptureRules:
@@ -55,7 +62,14 @@ class CaptureRules:
                 settings.noise_patterns, defaults=not settings.disable_default_noise_patterns
             ),
             sync_tools=settings.sync_tool_messages,
+            part_characters=min(settings.message_max_chars, PART_CHARACTERS),
         )
+
+    def askable(self, text: str, origin: str | None = None) -> str | None:
+        """Give what of a user's message may be a query; None where all of it stays here."""
+        said = strip_metadata(clean_text(text), self.metadata).text
+        stays = machine_context(origin) or is_blank(said) or _stays(Role.USER, said, self)
+        return None if stays else said
 
 
 def rows(
@@ -78,9 +92,8 @@ def _message_rows(
     turn_id: UUID, place: int, said: Said, rules: CaptureRules, *, machine: bool
 ) -> Iterator[NewMessage]:
     stripped = strip_metadata(clean_text(said.content), rules.metadata)
-    details: dict[str, Any] = {"sender": stripped.sender_id} if stripped.sender_id else {}
     stays = "machine" if machine else _stays(said.role, stripped.text, rules)
-    parts = split_text(stripped.text, PART_CHARACTERS) or [""]
+    parts = split_text(stripped.text, rules.part_characters) or [""]
     for number, part in enumerate(parts):
         yield NewMessage(
             id=row_id(turn_id, place, number),
@@ -93,8 +106,25 @@ def _message_rows(
             tokens=estimate_tokens(part),
             # Honcho's SDK refuses text without a letter.
             local=stays or ("blank" if is_blank(part) else None),
-            metadata=details,
+            metadata=_details(said, stripped, number),
         )
+
+
+def _details(said: Said, stripped: Stripped, part: int) -> dict[str, Any]:
+    """Give what is kept with a row: the sender, and what a replay needs beyond the row's content.
+
+    `sent` is there only where the model was sent something else than what is captured. It is whole
+    on the first part of a long message, and empty on the others: joined they are what was sent.
+    """
+    found: dict[str, Any] = {}
+    if stripped.sender_id:
+        found["sender"] = stripped.sender_id
+    sent = clean_text(said.content) if said.sent is None else said.sent
+    if sent != stripped.text:
+        found["sent"] = "" if part else sent
+    if said.frozen is not None and not part:
+        found["system"] = said.frozen
+    return found
 
 
 def _stays(role: Role, text: str, rules: CaptureRules) -> str | None:

@@ -6,10 +6,14 @@ import os
 import weakref
 from typing import TYPE_CHECKING
 
+from afterturn.agent_peers import AgentPeers
+from afterturn.asking import Asker
 from afterturn.capture import Capturer
 from afterturn.dispatch import Dispatcher
 from afterturn.history import Histories
-from afterturn.recall import Popper
+from afterturn.opening import Names
+from afterturn.popper import Popper
+from afterturn.registry import Registry
 from afterturn.rows import CaptureRules
 from afterturn.spool import REFUSED, SPOOL, Spool
 from afterturn_models.db import Database
@@ -17,6 +21,7 @@ from afterturn_models.policy.write_frequency import ASYNC
 from afterturn_models.profile import SessionProfile
 from afterturn_models.recall_settings import FIELDS
 from afterturn_models.sources import home
+from afterturn_models.store.agents import MAIN, AgentPeer
 from afterturn_models.store.capture import WritePolicy
 
 if TYPE_CHECKING:
@@ -46,12 +51,22 @@ class Services:
         self.database = Database(database_url, name="afterturn-agent", patience=_PATIENCE)
         self.popper = Popper(redis_url)
         self.dispatcher = Dispatcher(redis_url)
+        self.asker = Asker(self.popper, self.dispatcher)
         self.spool = Spool(home() / SPOOL)
         self.capturer = Capturer(self.database, self.spool, Spool(home() / REFUSED))
         self.histories = Histories(self.database, self.settings.history_cache_entries)
         self.policy = _policy(loaded)
         self.profile = _profile(loaded, self.policy)
         self.rules = CaptureRules.of(self.settings)
+        self.names = Names(self.database, self.capturer, loaded)
+        self.agents = AgentPeers(
+            self.database,
+            self.capturer,
+            self.dispatcher,
+            self.settings.workspace,
+            _default_agent(loaded),
+        )
+        self.sessions = Registry()
         # Held here, so that a turn outlives an agent that let go of its session in the middle.
         self.unfinished: set[Turn] = set()
         _alive.add(self)
@@ -61,8 +76,11 @@ class Services:
         self.database.forked()
         self.popper.forked()
         self.dispatcher.forked()
+        self.asker.forked()
         self.capturer.forked()
+        self.agents.forked()
         self.histories.forked()
+        self.sessions.forked()
         self.unfinished = set()
 
     def close(self) -> None:
@@ -96,6 +114,12 @@ def _profile(loaded: Loaded, policy: WritePolicy) -> SessionProfile:
         rest=dict(policy.fallback) | said(rest),
         owner=loaded.settings.peer_name,
     )
+
+
+def _default_agent(loaded: Loaded) -> AgentPeer:
+    """Give the agent that is meant where none is named: by its own name, where it has one."""
+    peer = loaded.settings.ai_peer
+    return AgentPeer(peer if "ai_peer" in loaded.origins else MAIN, peer)
 
 
 def _as_text(values: dict[str, object]) -> tuple[tuple[str, str], ...]:

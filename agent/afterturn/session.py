@@ -5,25 +5,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import uuid
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from afterturn import sync_wait
-from afterturn.prompt import context_block, system_header
-from afterturn.recall import Awaited
+from afterturn.recollection import Recollection
+from afterturn.replay import REPLAYED, replayed
 from afterturn.spool import SpooledTurn, SpoolError
-from afterturn.turn import Turn, TurnResult
+from afterturn.subagents import child_spec
+from afterturn.tools.calling import Toolbox
+from afterturn.turn import Turn, TurnResult, as_text
 from afterturn_models.errors import CaptureError, SchemaError, StoreUnavailableError
-from afterturn_models.policy.ids import honcho_id
+from afterturn_models.policy.who import Speakers
 from afterturn_models.policy.write_frequency import TURN
-from afterturn_models.store.due import raise_to_end
 from afterturn_models.store.sessions import close_session
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
 
-    from afterturn.recall import Recall
+    from afterturn.in_force import InForce
     from afterturn.services import Services
+    from afterturn.tools.table import Names
     from afterturn_models.store.sessions import OpenSession, SessionSpec
     from afterturn_models.values import Message, NewMessage
 
@@ -36,16 +39,16 @@ class Session:
     Safe between threads. Nothing here waits for Honcho, nor for Redis longer than a moment.
     """
 
-    def __init__(self, services: Services, spec: SessionSpec) -> None:
+    def __init__(self, services: Services, spec: SessionSpec, speakers: Speakers) -> None:
         self._services = services
         self._spec = spec
+        self._speakers = speakers
         self._lock = threading.RLock()
-        self._awaited = Awaited()
         self._turn: Turn | None = None
-        self._opened: OpenSession | None = services.capturer.open(spec)
-        self.system = system_header(spec.key, spec.agent_peer)
-        if self._opened is not None and self._opened.turns:
-            self._awaited.expect(self._opened.turns)
+        self._speaker = spec.user_peer
+        self.memory_folder: str | None = services.settings.memory_folder
+        self._opened = services.capturer.open(spec)
+        self._recollection = Recollection(services, spec, self._opened)
 
     @property
     def key(self) -> str:
@@ -57,42 +60,86 @@ class Session:
         """The agent's peer."""
         return self._spec.agent_peer
 
+    @property
+    def speaker(self) -> str:
+        """The peer whom a tool means by "user": who speaks in the last turn that began."""
+        return self.in_force.about or self._speaker
+
+    @property
+    def in_force(self) -> InForce:
+        """What this session was opened with."""
+        return self._recollection.in_force
+
+    @property
+    def system(self) -> str:
+        """What belongs into the system prompt: the same bytes from the first turn on."""
+        return self._recollection.system(self.speaker)
+
     def begin_turn(
         self,
         text: str,
         *,
-        author: str | None = None,
+        author: str | int | None = None,
         at: dt.datetime | None = None,
         wait: float | None = None,
         origin: str | None = None,
     ) -> Turn:
         """Begin a turn with what the user said; pops what workers prefetched, and never waits.
 
-        `author` is the peer who speaks, where it is not the session's user; `at` when it was
-        said. With `wait`, a recall that is still being fetched is waited for, for that many
-        seconds at most. `origin` is what began the turn where that was no person: the words of
-        `cron`, `flush` and `subagent` are nobody's, and all of such a turn stays here. A turn that
-        was not ended is captured as interrupted first; CaptureError where nothing takes that one.
-        Raises TypeError for a text that is none.
+        `author` is who speaks, where it is not the session's user: a peer, or in a session that
+        was opened for a platform that platform's id of them. `at` is when it was said. With
+        `wait`, recall on this very message is asked for, and waited for so many seconds at most;
+        so it is with the setting `recallSync`. `origin` is what began the turn where that was no
+        person: the words of `cron`, `flush` and `subagent` are nobody's, and all of such a turn
+        stays here. A turn that was not ended is captured as interrupted first; CaptureError where
+        nothing takes that one. Raises TypeError for a text that is none.
         """
+        as_text(text)
         with self._lock:
             self._end_interrupted()
-            speaker = honcho_id(author) if author else self._spec.user_peer
-            recall = self._recall(wait or 0.0, about=speaker)
+            speaker = self._speakers.peer(author)
+            placed = self._recollection.place(
+                self._opened,
+                text,
+                about=self.in_force.about or speaker,
+                wait=wait or 0.0,
+                origin=origin,
+            )
             turn = Turn(
                 self,
                 text,
                 author=speaker,
                 at=at,
-                recall=recall,
-                context=context_block(recall, self._services.settings.context_tokens),
-                system=self.system,
+                placed=placed,
                 rules=self._services.rules,
                 origin=origin,
             )
-            self._turn = turn
+            self._turn, self._speaker = turn, speaker
             self._services.unfinished.add(turn)
             return turn
+
+    def tools(self, names: Names = "afterturn") -> list[dict[str, Any]]:
+        """Give the schemas of the tools that a model may call now, none in recallMode `context`.
+
+        `names` are ours or a rival's; raises ValueError for others. Where `memory_folder` is set,
+        whoever is the owner is offered the files in it too.
+        """
+        return Toolbox(self._services, self, self.speaker).offered(names)
+
+    def call_tool(self, name: str, arguments: Mapping[str, Any] | str | None = None) -> str:
+        """Call a tool for a model; gives JSON, an `error` in it where there is no answer.
+
+        "user" means whoever speaks in the last turn that began; where turns of a shared chat
+        overlap, call the turn's own. It waits for `toolSeconds` at most, a tool that an LLM answers
+        for `askSeconds`; never raises.
+        """
+        return self.call_tool_for(self.speaker, name, arguments)
+
+    def call_tool_for(
+        self, speaker: str, name: str, arguments: Mapping[str, Any] | str | None
+    ) -> str:
+        """Call a tool in the turn of `speaker`; called by the turn."""
+        return Toolbox(self._services, self, speaker).call(name, arguments)
 
     def finish(self, turn: Turn, rows: list[NewMessage], *, wait: bool) -> TurnResult:
         """Capture what a turn has to say, then send the hint; called by the turn.
@@ -107,25 +154,12 @@ class Session:
         opened = self._as_captured() if captured is not None else None
         if captured is None or opened is None:
             return TurnResult(synced=False, spooled=captured is None)
-        self._awaited.expect(captured.turn)
+        self._recollection.captured(captured)
         if not wait or captured.frequency != TURN:
             services.dispatcher.hint(opened.id)
             return TurnResult(synced=False, spooled=False)
-        return TurnResult(synced=self._synced(opened, captured.last_index), spooled=False)
-
-    def _synced(self, opened: OpenSession, index: int) -> bool:
-        """Send the hint, and wait for what comes of it; tell whether all up to `index` is synced."""
-        services = self._services
-        deadline = time.monotonic() + services.settings.turn_sync_seconds
-        task_id = f"{opened.id}.{uuid.uuid4()}.sync"
-        services.dispatcher.hint(opened.id, task_id=task_id)
-        try:
-            return sync_wait.synced(
-                services.popper, services.database, opened.id, task_id, index, deadline
-            )
-        except StoreUnavailableError as error:
-            log.warning("captured, but not known to be synced: %s", error)
-            return False
+        synced = sync_wait.turn_synced(services, opened.id, captured.last_index)
+        return TurnResult(synced=synced, spooled=False)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Have everything captured sent; True once all of it is settled at Honcho.
@@ -139,14 +173,7 @@ class Session:
             opened = self._ensure_open()
             if opened is None or self._services.capturer.spooled:
                 return False
-            with self._services.database.statement() as connection:
-                target = raise_to_end(connection, opened.id)
-            if target is None:
-                return True
-            self._services.dispatcher.hint(opened.id)
-            return sync_wait.settled(
-                self._services.database, opened.id, target, deadline, patiently=True
-            )
+            return sync_wait.flushed(self._services, opened.id, deadline)
         except (StoreUnavailableError, SpoolError) as error:
             log.warning("not flushed: %s", error)
             return False
@@ -158,10 +185,37 @@ class Session:
         """
         if limit < 1:
             raise ValueError("limit must be at least 1")
-        opened = self._ensure_open()
-        if opened is None:
-            raise StoreUnavailableError("Postgres is away, and histories are kept there")
-        return self._services.histories.page(opened.id, limit, before)
+        return self._services.histories.page(self._need_open().id, limit, before)
+
+    def replay(self, limit: int = REPLAYED, *, tools: bool = False) -> list[dict[str, str]]:
+        """Give the last turns as a request has them, oldest first, each byte as it was sent.
+
+        At most `limit` whole turns: `[{"role": "user" | "assistant", "content": ...}]`, and what
+        tools said with `tools`. The window leaps by half of itself where it must move, so that
+        most requests begin as the one before did, and a provider's cache still knows them. In a
+        shared chat it is for whoever speaks in the last turn that began: what was remembered
+        beside the words of others stays out. Raises StoreUnavailableError while Postgres is away.
+        """
+        if limit < 1:
+            raise ValueError("limit must be at least 1")
+        opened = self._need_open()
+        with suppress(SpoolError):  # what is spooled comes as soon as it can be read
+            self._services.capturer.drain()
+        found = self._services.histories.replay(opened.id, limit, tools=tools)
+        return replayed(found, speaker=None if self.in_force.about else self._speaker)
+
+    def spawn(self, agent: str, *, name: str | None = None) -> Session:
+        """Open the session of a subagent, which this session's agent sets to work.
+
+        There this agent speaks in the user's place, and observes; what is recalled is about the
+        human who speaks here now. With a `name` it is the same session again, else a new one. It
+        closes with its memory, if not before.
+        """
+        services = self._services
+        peer = services.agents.peer(agent)
+        spec = child_spec(self._spec, peer, services.profile, about=self.speaker, name=name)
+        speakers = Speakers(services.names.people(), spec.user_peer, peer, spec.key)
+        return services.sessions.open(services, spec, speakers)
 
     def close(self) -> None:
         """End the session: an open turn is captured as interrupted, all of it becomes due.
@@ -190,7 +244,7 @@ class Session:
     def forked(self) -> None:
         """Go on in a forked child, which leaves the open turn to its parent."""
         self._lock = threading.RLock()
-        self._awaited.forked()
+        self._recollection.forked()
         self._turn = None
 
     def _end_interrupted(self) -> None:
@@ -202,26 +256,30 @@ class Session:
                 self._turn = turn  # it is tried again with the next one, or at the close
                 raise
 
-    def _recall(self, wait: float, *, about: str) -> Recall | None:
-        opened = self._opened
-        if opened is None:
-            return None
-        popper = self._services.popper
-        for _ in sync_wait.pauses(time.monotonic() + wait):
-            recall = self._awaited.pop(popper, opened.id, about=about)
-            if recall is not None or not self._awaited.waiting or popper.away:
-                return recall
-        return None
+    def _learn(self, opened: OpenSession, *, warm: bool) -> None:
+        """Take note of the session as Postgres has it: found, or made anew under its old name."""
+        known, self._opened = self._opened, opened
+        if known is None:
+            self._recollection.learned(opened, warm=warm)
+        elif known.id != opened.id:
+            self._recollection.restarted()
 
     def _as_captured(self) -> OpenSession | None:
         """Give the session that a turn was just captured in, a new one where it was deleted."""
         known = self._services.capturer.known(self._spec)
-        if known is not None and self._opened is not None and known.id != self._opened.id:
-            self._awaited = Awaited()  # turns are counted from 1 again
-        self._opened = known or self._opened
+        if known is not None:
+            self._learn(known, warm=False)
         return self._ensure_open()
+
+    def _need_open(self) -> OpenSession:
+        opened = self._ensure_open()
+        if opened is None:
+            raise StoreUnavailableError("Postgres is away, and histories are kept there")
+        return opened
 
     def _ensure_open(self) -> OpenSession | None:
         if self._opened is None:
-            self._opened = self._services.capturer.open(self._spec)
+            opened = self._services.capturer.open(self._spec)
+            if opened is not None:
+                self._learn(opened, warm=True)
         return self._opened

@@ -6,39 +6,29 @@ The hint's own task says best what came of it; where it says nothing, the cursor
 from __future__ import annotations
 
 import json
+import logging
 import time
+import uuid
 from typing import TYPE_CHECKING
 
+from afterturn.pauses import pauses
+from afterturn_models.errors import StoreUnavailableError
 from afterturn_models.store.cursors import standing
-from afterturn_models.store.due import last_saved_index
+from afterturn_models.store.due import last_saved_index, raise_to_end
 from afterturn_models.values import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from uuid import UUID
 
-    from afterturn.recall import Popper
+    from afterturn.popper import Popper
+    from afterturn.services import Services
     from afterturn_models.db import Database
 
+log = logging.getLogger("afterturn.session")
+
 ANSWER_WITHIN = 1.0  # seconds: an idle worker needs a tenth of it, and a lost hint never answers
-_POLL = (0.005, 0.05)  # seconds between two looks: at first, and at most
 # A back-off has to pass or a person to act: waiting longer would only keep the user.
 _HELD_UP = frozenset({Standing.WAITING, Standing.PARKED, Standing.GONE})
-
-
-def pauses(deadline: float) -> Iterator[None]:
-    """Come back at once, then ever less often, until `deadline` on the monotonic clock is past.
-
-    There is a last look at the deadline itself.
-    """
-    pause = _POLL[0]
-    while True:
-        yield
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return
-        time.sleep(min(pause, left))
-        pause = min(pause * 2, _POLL[1])
 
 
 def answer(popper: Popper, task_id: str, deadline: float) -> Standing | None:
@@ -62,6 +52,34 @@ def decode(raw: bytes | str) -> Standing | None:
         return Standing(meta["result"]["standing"]) if meta["status"] == "SUCCESS" else None
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def turn_synced(services: Services, session_id: UUID, index: int) -> bool:
+    """Send a turn's hint and wait for what comes of it, for `turnSyncSeconds` at most.
+
+    Tells whether everything up to `index` is known to be settled.
+    """
+    deadline = time.monotonic() + services.settings.turn_sync_seconds
+    task_id = f"{session_id}.{uuid.uuid4()}.sync"
+    services.dispatcher.hint(session_id, task_id=task_id)
+    try:
+        return synced(services.popper, services.database, session_id, task_id, index, deadline)
+    except StoreUnavailableError as error:
+        log.warning("captured, but not known to be synced: %s", error)
+        return False
+
+
+def flushed(services: Services, session_id: UUID, deadline: float) -> bool:
+    """Make all of a session due, send the hint, and watch until it is settled, or the deadline.
+
+    Raises StoreUnavailableError.
+    """
+    with services.database.statement() as connection:
+        target = raise_to_end(connection, session_id)
+    if target is None:
+        return True
+    services.dispatcher.hint(session_id)
+    return settled(services.database, session_id, target, deadline, patiently=True)
 
 
 def synced(

@@ -6,14 +6,17 @@ import datetime as dt
 import threading
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from afterturn.replay import beside
 from afterturn.rows import CaptureRules, Said, rows
 from afterturn_models.policy.noise import machine_context
 from afterturn_models.values import Role
 
 if TYPE_CHECKING:
-    from afterturn.recall import Recall
+    from collections.abc import Mapping
+
+    from afterturn.injection import Placed
     from afterturn.session import Session
 
 
@@ -30,7 +33,13 @@ class TurnResult:
 
 
 class Turn:
-    """One turn of a conversation, from the user's message to the agent's reply."""
+    """One turn of a conversation, from the user's message to the agent's reply.
+
+    `system` belongs into the system prompt, and `sent` is the content of the user's message as it
+    is to go into the request: the text, and `context` beside it in its fence (see `replay`). Then
+    `Session.replay` gives those bytes again, in this process or another. `recall` is what of it
+    was recalled, in pieces.
+    """
 
     def __init__(
         self,
@@ -39,18 +48,17 @@ class Turn:
         *,
         author: str,
         at: dt.datetime | None,
-        recall: Recall | None,
-        context: str,
-        system: str,
+        placed: Placed,
         rules: CaptureRules,
         origin: str | None,
     ) -> None:
         self.id = uuid.uuid4()
-        self.recall = recall
-        self.context = context
-        self.system = system
+        self.recall = placed.recall
+        self.context = placed.context
+        self.system = placed.system
+        self.sent = beside(text, placed.context)
         self._session = session
-        self._said = [Said(Role.USER, author, _text(text), at or _now())]
+        self._said = [Said(Role.USER, author, text, at or _now(), self.sent, placed.frozen)]
         self._rules = rules
         self._machine = machine_context(origin)
         self._captured = 0  # how many rows of it are durable already
@@ -68,7 +76,7 @@ class Turn:
             speaker = Role(role)
         except ValueError:
             raise ValueError(f"{role!r} is no role; use user, assistant or tool") from None
-        said = Said(speaker, self._peer(speaker), _text(content), at or _now())
+        said = Said(speaker, self._peer(speaker), as_text(content), at or _now())
         with self._lock:
             if self._result is not None:
                 raise ValueError("this turn has ended; begin the next one")
@@ -84,11 +92,16 @@ class Turn:
         """
         said = []
         if reply is not None:
-            said.append(Said(Role.ASSISTANT, self._peer(Role.ASSISTANT), _text(reply), _now()))
+            said.append(Said(Role.ASSISTANT, self._peer(Role.ASSISTANT), as_text(reply), _now()))
         with self._lock:
             if self._result is None:
                 self._result = self._capture(said, wait=True)
             return self._result
+
+    def call_tool(self, name: str, arguments: Mapping[str, Any] | str | None = None) -> str:
+        """Call a tool for a model in this turn, whose author "user" means (see `Session.call_tool`)."""
+        about = self._session.in_force.about or self._said[0].peer
+        return self._session.call_tool_for(about, name, arguments)
 
     def interrupt(self) -> None:
         """Make durable what was said so far, since the session goes on without this turn's end.
@@ -123,7 +136,8 @@ class Turn:
         return result
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Give `value`, which must be text; raises TypeError."""
     if not isinstance(value, str):
         raise TypeError(f"a message is text, not {type(value).__name__}")
     return value

@@ -16,8 +16,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("cursors", _number("context_turn"))
-    op.add_column("cursors", _number("dialectic_turn"))
+    op.add_column("cursors", _number("context_turn", -1))
+    op.add_column("cursors", _number("dialectic_turn", -1))
     op.add_column("cursors", _number("empty_dialectics"))
     op.add_column("workspaces", sa.Column("map_owner", sa.Text()))
     op.add_column("workspaces", sa.Column("map_until", sa.DateTime(timezone=True)))
@@ -29,15 +29,29 @@ def upgrade() -> None:
         sa.Column("peer", sa.Text(), nullable=False),
         sa.Column("level", sa.Text(), nullable=False),
         sa.Column("weight", sa.Integer(), nullable=False),
-        sa.Column("refused", sa.Boolean(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False, server_default=sa.text("1")),
         sa.Column(
             "at",
             sa.DateTime(timezone=True),
             nullable=False,
             server_default=sa.func.clock_timestamp(),
         ),
+        sa.CheckConstraint(
+            "outcome IN ('asked', 'answered', 'empty', 'failed', 'refused')",
+            name=op.f("ck_dialectic_calls_outcome"),
+        ),
     )
-    op.create_index("ix_dialectic_calls_workspace_id", "dialectic_calls", ["workspace_id", "at"])
+    for name, condition in (
+        ("granted", "outcome <> 'refused'"),
+        ("refused", "outcome = 'refused'"),
+    ):
+        op.create_index(
+            f"ix_dialectic_calls_{name}",
+            "dialectic_calls",
+            ["workspace_id", "at"],
+            postgresql_where=sa.text(condition),
+        )
     op.create_table(
         "agents",
         _workspace(primary_key=True),
@@ -63,8 +77,8 @@ def downgrade() -> None:
         op.drop_column("cursors", name)
 
 
-def _number(name: str) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger(), nullable=False, server_default=sa.text("0"))
+def _number(name: str, default: int = 0) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger(), nullable=False, server_default=sa.text(str(default)))
 
 
 def _workspace(*, primary_key: bool = False) -> sa.Column[int]:

@@ -32,8 +32,10 @@ class Op(StrEnum):
     - LIST_CONCLUSIONS: about, limit. Answer as CONCLUSIONS.
     - CONCLUDE: about, text (required). Answer {id, text}.
     - UNCONCLUDE: about, id (required). Answer {deleted: id}.
-    - DIALECTIC: query (required), about, floor (a level), level (a level that the model asks for).
-      Answer {answer: str | null, level}.
+    - DIALECTIC: query (required), about, floor (a level), level (a level that the model asks for);
+      `asked` is false where recall asks by itself: `query` is then what the user just said, and
+      recall reaches as far as what is injected does. Answer {answer: str | null, level}.
+    - QUEUE: about. Answer {pending: units of work until Honcho has derived what the peer said}.
     - RECALL: query (required). Answer {context: …} as `prefetched.context_payload` has it.
     """
 
@@ -47,6 +49,7 @@ class Op(StrEnum):
     CONCLUDE = "conclude"
     UNCONCLUDE = "unconclude"
     DIALECTIC = "dialectic"
+    QUEUE = "queue"
     RECALL = "recall"
 
 

@@ -1,22 +1,26 @@
 """Prefetched results: the ids they wait under in the Redis backend, and how they are read back.
 
 A worker's task returns `context_payload` or `dialectic_payload`, Celery stores it as any result
-does; an agent pops the same key with one GETDEL and decodes it here, without Celery.
+does; an agent pops the same key with one GETDEL and decodes it here, without Celery. The texts
+are prepared for the prompt block, with the tokens of each, so that the agent's turn counts none.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from afterturn_models.policy.block import DIALECTIC, prepare_answer, prepare_context
 from afterturn_models.values import ContextResult
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
 T = TypeVar("T")
 
+DEFAULT_TOKENS = 2000  # of a block, where nothing else is said
 _KEY_PREFIX = "afterturn:celery-task-meta-"
 
 
@@ -39,34 +43,50 @@ def result_key(task_id: str) -> str:
 class Prefetched:
     """One popped result: what was fetched after `turn`; exactly one of the two is given.
 
-    `about` is the peer of whom it tells (None: not said).
+    `about` is the peer of whom it tells (None: not said), `counts` the tokens of each prepared
+    text by its name: a field of the context, or `dialectic`. Those of an older worker have none.
     """
 
     turn: int
     context: ContextResult | None = None
     dialectic: str | None = None
     about: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 def context_payload(
-    turn: int, context: ContextResult, *, about: str | None = None
+    turn: int,
+    context: ContextResult,
+    *,
+    about: str | None = None,
+    tokens: int = DEFAULT_TOKENS,
+    beside: int = 0,
 ) -> dict[str, Any]:
-    """Give what `prefetch_context` returns: what is known of the peer `about`."""
+    """Give what `prefetch_context` returns: what is known of the peer `about`, prepared.
+
+    Its texts are cut to a block of `tokens` and counted; `beside` are the characters that an
+    answer of the dialectic in the same block may have.
+    """
+    prepared = prepare_context(context, tokens, beside=beside)
+    known = prepared.context
     return {
         "turn": turn,
         "about": about,
         "context": {
-            "representation": context.representation,
-            "card": list(context.card),
-            "ai_representation": context.ai_representation,
-            "summary": context.summary,
+            "representation": known.representation,
+            "card": list(known.card),
+            "ai_representation": known.ai_representation,
+            "summary": known.summary,
+            "ai_card": list(known.ai_card),
         },
+        "counts": prepared.counts,
     }
 
 
 def dialectic_payload(turn: int, answer: str, *, about: str | None = None) -> dict[str, Any]:
-    """Give what `prefetch_dialectic` returns: an answer about the peer `about`."""
-    return {"turn": turn, "about": about, "dialectic": answer}
+    """Give what `prefetch_dialectic` returns: an answer about the peer `about`, prepared."""
+    text, tokens = prepare_answer(answer)
+    return {"turn": turn, "about": about, "dialectic": text, "counts": {DIALECTIC: tokens}}
 
 
 def decode(raw: bytes | str | None) -> Prefetched | None:
@@ -81,26 +101,36 @@ def decode(raw: bytes | str | None) -> Prefetched | None:
         meta = json.loads(raw)
         result = meta["result"] if meta["status"] == "SUCCESS" else None
         return _prefetched(result) if result else None
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 
 def _prefetched(result: dict[str, Any]) -> Prefetched:
     turn = _of(int, result["turn"])
     about = None if result.get("about") is None else _of(str, result["about"])
+    counts = _counts(result.get("counts"))
     if "dialectic" in result:
-        return Prefetched(turn, dialectic=_of(str, result["dialectic"]), about=about)
+        return Prefetched(turn, None, _of(str, result["dialectic"]), about, counts)
     known = result["context"]
-    return Prefetched(
-        turn,
-        context=ContextResult(
-            representation=_of(str, known["representation"]),
-            card=tuple(_of(str, line) for line in _of(list, known["card"])),
-            ai_representation=_of(str, known["ai_representation"]),
-            summary=_of(str, known["summary"]),
-        ),
-        about=about,
+    context = ContextResult(
+        representation=_of(str, known["representation"]),
+        card=_lines(known["card"]),
+        ai_representation=_of(str, known["ai_representation"]),
+        summary=_of(str, known["summary"]),
+        ai_card=_lines(known.get("ai_card", [])),  # a worker of the first version gives none
     )
+    return Prefetched(turn, context, None, about, counts)
+
+
+def _lines(card: Any) -> tuple[str, ...]:
+    return tuple(_of(str, line) for line in _of(list, card))
+
+
+def _counts(counts: Any) -> dict[str, int]:
+    """Give the counts that are any; the rest is counted by whoever needs it."""
+    if type(counts) is not dict:
+        return {}
+    return {name: count for name, count in counts.items() if type(count) is int and count > 0}
 
 
 def _of(kind: type[T], value: Any) -> T:

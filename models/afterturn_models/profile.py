@@ -80,32 +80,48 @@ def _peer(stored: Mapping[str, Any], name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """How the peers of a session observe each other."""
+    """How the peers of a session observe each other.
+
+    `user` is the session's own, `owner` the same where it is the peer whose agent it is, `guest`
+    whoever else speaks in a shared chat, and `parent` the agent that a subagent works for.
+    """
 
     user: Observing = USER_OBSERVING
+    owner: Observing = USER_OBSERVING
+    guest: Observing = USER_OBSERVING
     agent: Observing = AGENT_OBSERVING
     parent: Observing = PARENT_OBSERVING
 
 
 _MODES = {
     # Hermes' two presets: each sees the other, or all is one pool that the user feeds.
-    "directional": Observation(Observing(True, True), Observing(True, True)),
-    "unified": Observation(Observing(True, False), Observing(False, True)),
+    "directional": (Observing(True, True), Observing(True, True)),
+    "unified": (Observing(True, False), Observing(False, True)),
 }
+# Those of recall's settings that say who observes whom.
+OBSERVE_KEYS = ("observationMode", "observation", "ownerObserveOthers")
 
 
 def observation(settings: RecallSettings) -> Observation:
-    """Give the observe settings: a preset where one is named, else the spec's, then each field."""
-    chosen = _MODES.get(settings.observation_mode or "", Observation())
-    if settings.owner_observe_others:
-        chosen = replace(chosen, user=replace(chosen.user, observe_others=True))
-    told = settings.observation
-    user = _overridden(chosen.user, told.get("user", {}))
-    agent = _overridden(chosen.agent, told.get("ai", {}))
-    return replace(chosen, user=user, agent=agent)
+    """Give the observe settings: a preset where one is named, else the spec's, then each field.
+
+    `ownerObserveOthers` is about the owner alone, and comes behind a field that says otherwise.
+    Guests never observe others: nothing is recalled as they see it, Honcho takes ten observers a
+    session, and a shared chat may have more speakers than that.
+    """
+    user, agent = _MODES.get(settings.observation_mode or "", (USER_OBSERVING, AGENT_OBSERVING))
+    owner = replace(user, observe_others=user.observe_others or settings.owner_observe_others)
+    of_user, of_agent = (settings.observation.get(side, {}) for side in ("user", "ai"))
+    user = _overridden(user, of_user)
+    return Observation(
+        user=user,
+        owner=_overridden(owner, of_user),
+        guest=replace(user, observe_others=False),
+        agent=_overridden(agent, of_agent),
+    )
 
 
-def _overridden(observing: Observing, fields: Mapping[str, bool]) -> Observing:
+def _overridden(observing: Observing, fields: Mapping[Any, bool]) -> Observing:
     return Observing(
         observe_me=fields.get("observeMe", observing.observe_me),
         observe_others=fields.get("observeOthers", observing.observe_others),

@@ -1,201 +1,195 @@
-"""Settings: every value that is configured, typed and validated in one place.
+"""Settings: every source read, merged in order of precedence, and validated by one model.
 
-Sources, first wins: keyword arguments, `AFTERTURN_*`, `$AFTERTURN_HOME/config.json`,
-`~/.honcho/config.json` (host block `afterturn` before its root), `HONCHO_*`, the stack that
-`afterturn up` runs under the same home, defaults. What Postgres holds (modes, frequency) comes
-between the first two and is read where it counts, in the capture's own statement.
+Sources, first wins: keyword arguments, Postgres (session, agent, workspace), `AFTERTURN_*`,
+`$AFTERTURN_HOME/config.json`, `~/.honcho/config.json` (in each the host block `afterturn` before
+the root), `HONCHO_*`, the stack that `afterturn up` runs under the same home, defaults. What
+Postgres holds is read where it counts: of modes and frequency in the capture's own statement, of
+recall when a session is opened and in each task; `Loaded.with_shared` lays it over the rest.
 
 Honcho's key is not a setting: it never enters an agent process (see `afterturn_worker.honcho`).
 """
 
 from __future__ import annotations
 
+import logging
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from pydantic import (
-    AfterValidator,
-    AliasChoices,
-    BeforeValidator,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from afterturn_models.errors import ConfigurationError
-from afterturn_models.policy.ids import honcho_id
-from afterturn_models.policy.noise import NoisePatterns
-from afterturn_models.policy.write_frequency import ASYNC, parse_frequency
-from afterturn_models.recall_settings import RecallSettings
-from afterturn_models.sources import Source, sources
-from afterturn_models.values import Mode
+from afterturn_models.keys import nearest
+from afterturn_models.settings_model import (
+    FIELDS,
+    HOSTED_HONCHO,
+    JSON_FIELDS,
+    LEASE_MARGIN,
+    LOCAL_HONCHO,
+    Settings,
+)
+from afterturn_models.sources import HOST, Source, honcho_file, sources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+__all__ = ["HOSTED_HONCHO", "LEASE_MARGIN", "Loaded", "Settings", "load", "read"]
 
-def _compiles(patterns: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse a pattern that is no expression while it can still be said where it stands."""
-    NoisePatterns.compile(patterns)
-    return patterns
+log = logging.getLogger("afterturn.settings")
 
-
-Frequency = Annotated[str, BeforeValidator(parse_frequency)]
-Id = Annotated[str, BeforeValidator(lambda value: honcho_id(str(value)) if value else value)]
-Patterns = Annotated[tuple[str, ...], AfterValidator(_compiles)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-LEASE_MARGIN = 2.0  # seconds of a lease that no request may use
+GIVEN = "keyword arguments"
 _PEER_MODES = ("user_memory_mode", "agent_memory_mode")
-HOSTED_HONCHO = "https://api.honcho.dev"
-
-
-class Settings(RecallSettings):
-    """The effective settings of one process; immutable.
-
-    Field names are snake_case in Python and in `AFTERTURN_*`, camelCase in files, as the spec
-    and the other Honcho integrations write them. Those of recall are in `RecallSettings`.
-    """
-
-    # where things are
-    database_url: str | None = None
-    redis_url: str | None = None
-    honcho_url: str | None = Field(
-        None, validation_alias=AliasChoices("honchoUrl", "baseUrl", "honcho_url")
-    )
-
-    # who is who
-    workspace: Id = Field(
-        "afterturn", validation_alias=AliasChoices("workspace", "workspaceId"), min_length=1
-    )
-    peer_name: Id = Field("user", min_length=1)
-    ai_peer: Id = Field("agent", min_length=1)
-
-    # what is written
-    memory_mode: Mode | None = None
-    user_memory_mode: Mode | None = None
-    agent_memory_mode: Mode | None = None
-    write_frequency: Frequency = ASYNC
-    save_messages: bool = True
-
-    # what is captured
-    strip_metadata: bool = True
-    metadata_patterns: Patterns = ()
-    noise_patterns: Patterns = ()
-    disable_default_noise_patterns: bool = False
-    sync_tool_messages: bool = False
-
-    # how sessions are named
-    session_strategy: str = Field("per-directory", pattern="^(per-directory|global)$")
-    session_peer_prefix: bool = False
-    sessions: dict[str, str] = Field(default_factory=dict)
-
-    # who a platform's users are
-    pin_user_peer: bool = False
-    user_peer_aliases: dict[str, Id] = Field(default_factory=dict)
-    runtime_peer_prefix: str | None = None
-
-    # what tools may do, in seconds, and where local memory is
-    tool_seconds: Seconds = 10.0
-    ask_seconds: Seconds = 25.0
-    memory_folder: str | None = None
-    qmd_command: str | None = None
-    history_cache_entries: int = Field(256, ge=1, le=100_000)
-
-    # how long things may take, in seconds; together they bound a killed worker's delay:
-    # lease + settling + two ticks of the relay
-    lease_seconds: Seconds = 20.0
-    request_seconds: Seconds = 10.0
-    settling_seconds: Seconds = 12.0
-    relay_seconds: Seconds = 3.0
-    idle_seconds: Seconds = 300.0
-    chat_seconds: Seconds = 60.0
-    turn_sync_seconds: Seconds = 10.0
-
-    # how much all workers together send to one Honcho; 0 is as much as they can
-    max_in_flight: int = Field(64, ge=0, le=10_000)
-    requests_per_second: float = Field(0.0, ge=0, le=100_000)
-
-    @model_validator(mode="after")
-    def _request_within_lease(self) -> Self:
-        if self.request_seconds + LEASE_MARGIN > self.lease_seconds:
-            raise ValueError(
-                f"leaseSeconds ({self.lease_seconds:g}) must exceed requestSeconds"
-                f" ({self.request_seconds:g}) by {LEASE_MARGIN:g} at least"
-            )
-        return self
-
-    def need_database_url(self) -> str:
-        """Give the database's URL; raises ConfigurationError where none is configured."""
-        return _configured(self.database_url, "database", "DATABASE")
-
-    def need_redis_url(self) -> str:
-        """Give Redis' URL; raises ConfigurationError where none is configured."""
-        return _configured(self.redis_url, "Redis", "REDIS")
-
-    def naming_peer(self) -> str | None:
-        """Give the peer that goes in front of session keys; None where none is wanted."""
-        return self.peer_name if self.session_peer_prefix else None
-
-
-def _configured(url: str | None, what: str, variable: str) -> str:
-    if not url:
-        raise ConfigurationError(
-            f"no {what}: set AFTERTURN_{variable}_URL, or start everything with: afterturn up"
-        )
-    return url
+# What `enabled: false` comes to. Nothing overrules it: these count as keyword arguments.
+OFF: dict[str, Any] = {
+    "save_messages": False,
+    "context_cadence": 0,
+    "dialectic_cadence": 0,
+    "recall_mode": "context",
+}
+_AFTER_REQUEST = 10.0  # seconds of lease beyond a request's, where only the request's are said
+_told: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings, and for each field that was said somewhere, where."""
+    """Settings, and for each field that was said somewhere, where.
+
+    `warnings` are sentences on what was said to no effect.
+    """
 
     settings: Settings
     origins: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = field(default=(), repr=False)
+
+    def with_shared(self, shared: Sequence[Source]) -> Loaded:
+        """Lay what Postgres holds, narrowest scope first, between keyword arguments and the rest.
+
+        What is wrong in it is left out with a warning, as agents and workers leave it out.
+        """
+        given, *rest = self.sources
+        found = [given, *shared, *rest]
+        try:
+            return _merged(found)
+        except ConfigurationError as error:
+            # Each is sound, so two of them do not go together.
+            without = [source.without("dialectic_depth_levels") for source in found]
+            merged = _merged(without)
+            return replace(merged, warnings=(*merged.warnings, f"{error}; it is left out"))
+
+    def changed(self, place: str, field_name: str, value: Any) -> Loaded:
+        """Give what would hold if `place` said `value`, or nothing where it is None.
+
+        Raises ConfigurationError where that cannot be together with what is said elsewhere.
+        """
+        found = [
+            source.saying(field_name, value) if source.name == place else source
+            for source in self.sources
+        ]
+        return _merged(found)
 
 
 def load(overrides: Mapping[str, Any] | None = None, env: Mapping[str, str] = os.environ) -> Loaded:
-    """Read every source and validate what they say together.
+    """Read every source and validate what they say together; log each warning once a process.
 
     `overrides` are keyword arguments by field name; None there means "not said". Raises
     ConfigurationError, which names the source, the key and what is allowed.
     """
+    loaded = read(overrides, env)
+    for warning in loaded.warnings:
+        if warning not in _told:
+            _told.add(warning)
+            log.warning("%s", warning)
+    return loaded
+
+
+def read(overrides: Mapping[str, Any] | None = None, env: Mapping[str, str] = os.environ) -> Loaded:
+    """Do what `load` does, and leave the warnings to the caller."""
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    unknown = sorted(set(given) - set(Settings.model_fields))
+    unknown = sorted(set(given) - set(FIELDS))
     if unknown:
-        raise ConfigurationError(f"there is no setting called {unknown[0]!r}")
+        meant = nearest(unknown[0], FIELDS)
+        hint = f"; did you mean {_field(meant)}?" if meant else ""
+        raise ConfigurationError(f"there is no setting called {unknown[0]!r}{hint}")
+    return _merged([Source(GIVEN, given), *sources(env, FIELDS, JSON_FIELDS)])
+
+
+def _field(name: str) -> str:
+    """Give a field's own name for keyword arguments, whichever name of it is the nearest."""
+    return next((one for one in FIELDS if name in {one, to_camel(one)}), name)
+
+
+def _merged(found: Sequence[Source]) -> Loaded:
     merged: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    for source in [Source("keyword arguments", given), *sources(env, _field_names())]:
+    by: dict[str, Source] = {}
+    for source in found:
+        if source.fallback:
+            _place_honcho(merged, by)
         # The nearest source that says anything about a mode wins: a shorthand there comes before
         # a per-peer field further away, or text that was to stay here would be sent.
         decided = {*merged, *(_PEER_MODES if "memory_mode" in merged else ())}
         for name, value in source.values.items():
             if name not in decided:
                 merged[name] = value
-                origins[name] = source.name
-    return Loaded(_validated(merged, origins), origins)
+                by[name] = source
+            elif name == "sessions" and isinstance(value, dict):
+                merged[name] = _joined(value, merged[name])
+    _stretch_lease(merged, by)
+    settings = _validated(merged, by)
+    origins = {name: source.place(name) for name, source in by.items()}
+    if settings.enabled is False:
+        settings = settings.model_copy(update=OFF)
+        origins.update(dict.fromkeys(OFF, GIVEN))
+    warnings = tuple(dict.fromkeys(one for source in found for one in source.warnings))
+    return Loaded(settings, origins, warnings, tuple(found))
 
 
-def _field_names() -> dict[str, str]:
-    """Give every name that files may use for a field: camelCase, snake_case, and aliases."""
-    names: dict[str, str] = {}
-    for name, info in Settings.model_fields.items():
-        names[name] = name
-        names[to_camel(name)] = name
-        if isinstance(info.validation_alias, AliasChoices):
-            names.update({str(choice): name for choice in info.validation_alias.choices})
-    return names
+def _joined(further: dict[str, Any], nearer: Any) -> Any:
+    """Join two maps of directories: one that is mapped nearer hides itself, and no other."""
+    return {**further, **nearer} if isinstance(nearer, dict) else nearer
 
 
-def _validated(merged: dict[str, Any], origins: dict[str, str]) -> Settings:
+def _place_honcho(merged: dict[str, Any], by: dict[str, Source]) -> None:
+    """Let the environment `local` stand for its URL, where nobody says one."""
+    if merged.get("environment") == "local" and "honcho_url" not in merged:
+        merged["honcho_url"] = LOCAL_HONCHO
+        by["honcho_url"] = by["environment"].implying("honcho_url", "environment")
+
+
+def _stretch_lease(merged: dict[str, Any], by: dict[str, Source]) -> None:
+    """Lengthen the lease for a timeout that another integration's configuration asks for."""
+    if "lease_seconds" in merged or "request_seconds" not in merged:
+        return
+    try:
+        asked = float(merged["request_seconds"])
+    except (TypeError, ValueError):
+        return  # the model says what is wrong with it
+    least = Settings.model_fields["lease_seconds"].default
+    if asked + LEASE_MARGIN > least:
+        merged["lease_seconds"] = asked + _AFTER_REQUEST
+        by["lease_seconds"] = by["request_seconds"].implying("lease_seconds", "request_seconds")
+
+
+def _validated(merged: dict[str, Any], by: Mapping[str, Source]) -> Settings:
     try:
         return Settings.model_validate(merged, by_name=True, by_alias=False)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else ""
-        place = f"{origins.get(name, 'defaults')}: {to_camel(name)}" if name else "settings"
-        raise ConfigurationError(
-            f"{place}: {first['msg'].removeprefix('Value error, ')}"
-        ) from None  # the cause would quote the value, which may be a URL with a password
+        # the cause would quote the value, which may be a URL with a password
+        raise ConfigurationError(_sentence(error, by)) from None
+
+
+def _sentence(error: ValidationError, by: Mapping[str, Source]) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    message = first["msg"].removeprefix("Value error, ")
+    if not name:
+        return f"settings: {message}"
+    source = by.get(name)
+    if source is None:
+        return f"defaults: {to_camel(name)}: {message}"
+    written = source.written.get(name, "")
+    key = to_camel(name) if not written or written.isupper() else written
+    hint = f"; another value for afterturn alone goes into hosts.{HOST} there"
+    theirs = hint if source.name == str(honcho_file()) else ""
+    return f"{source.place(name)}: {key}: {message}{theirs}"

@@ -20,6 +20,7 @@ SYNC_SESSION = "afterturn.sync_session"
 PREFETCH_CONTEXT = "afterturn.prefetch_context"
 PREFETCH_DIALECTIC = "afterturn.prefetch_dialectic"
 RESYNC_PART = "afterturn.resync_part"
+SEED_IDENTITY = "afterturn.seed_identity"
 ASK = "afterturn.ask"
 MAP_AGENTS = "afterturn.map_agents"
 BEAT = "afterturn.beat"
@@ -38,6 +39,7 @@ TASK_QUEUE = {
     PREFETCH_CONTEXT: PREFETCH,
     PREFETCH_DIALECTIC: PREFETCH,
     RESYNC_PART: BULK,
+    SEED_IDENTITY: MAINTENANCE,
     ASK: INTERACTIVE,
     MAP_AGENTS: MAINTENANCE,
     BEAT: MAINTENANCE,
@@ -89,6 +91,11 @@ def sync_session(
 def resync_part(job_id: UUID, session_id: UUID) -> Signature:
     """Hint that a re-sync job has work to do in a session."""
     return Signature(RESYNC_PART, {"job_id": str(job_id), "session_id": str(session_id)})
+
+
+def seed_identity(seed_id: int) -> Signature:
+    """Hint that the identity ledger has something to seed."""
+    return Signature(SEED_IDENTITY, {"seed_id": seed_id})
 
 
 def ask(

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -93,7 +94,12 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A captured row as history shows it."""
+    """A captured row as history shows it.
+
+    `content` is what was captured, and what Honcho gets of it; `sent` what the model was sent: the
+    same, or with memory beside it, or what was stripped from it. Of a message in several parts the
+    first one may have all that was sent, and the others none.
+    """
 
     id: UUID
     index: int
@@ -105,6 +111,7 @@ class Message:
     delivery: Delivery
     part: int = 0
     parts: int = 1
+    sent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +160,10 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A worker's lease on a session's cursor, fenced by `epoch`."""
+    """A worker's lease on a session's cursor, fenced by `epoch`.
+
+    `details` is the session's profile as it is stored, `said` what Postgres says of settings.
+    """
 
     session_id: UUID
     epoch: int
@@ -166,6 +176,9 @@ class Claim:
     settled: bool  # the settling time of `intent` has passed since its finder's claim
     late: bool = False  # rows out of their turn are to be sent: repaired, or out of quarantine
     narrowed_to: int | None = None  # messages in a batch, while a refusal is narrowed down
+    user_peer: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    said: Mapping[Scope, Mapping[str, Any]] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from afterturn_models.errors import Rejected
 from afterturn_models.values import Outgoing, Role
 from afterturn_worker.honcho.client import HonchoClient
+from afterturn_worker.honcho.recall_port import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +56,8 @@ def sample(
 
 def _turn(honcho: HonchoClient, session: str, said: DialogueTurn, found: Inline) -> None:
     began = time.perf_counter()
-    honcho.context(_WORKSPACE, session, user=_USER, agent=_AGENT, tokens=2000, deadline=_DEADLINE)
+    view = View(_WORKSPACE, session, user=_USER, agent=_AGENT)
+    honcho.context(view, tokens=2000, deadline=_DEADLINE)
     found.starts.append(time.perf_counter() - began)
     began = time.perf_counter()
     rows = [_row(session, _USER, Role.USER, said.said)]

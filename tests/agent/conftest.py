@@ -94,13 +94,14 @@ class Look:
     def put(
         self, key: str, turn: int, *, context: str | None = None, dialectic: str | None = None
     ) -> None:
-        """Leave results as Celery's backend does after a worker's prefetch."""
-        session = self.id(key)
+        """Leave results about the session's user as Celery's backend does after a prefetch."""
+        session, about = self.id(key), self.session(key)["user_peer"]
         if context is not None:
-            payload = context_payload(turn, ContextResult(representation=context))
+            payload = context_payload(turn, ContextResult(representation=context), about=about)
             self.put_raw(context_task_id(session, turn), payload)
         if dialectic is not None:
-            self.put_raw(dialectic_task_id(session, turn), dialectic_payload(turn, dialectic))
+            payload = dialectic_payload(turn, dialectic, about=about)
+            self.put_raw(dialectic_task_id(session, turn), payload)
 
     def put_raw(self, task_id: str, result: Any, status: str = "SUCCESS") -> None:
         """Leave one result."""

@@ -27,8 +27,8 @@ def test_a_platforms_message_is_captured_as_what_its_sender_said(memory, look):
         ("user", "I moved to Porto", "send", None),
         ("assistant", "Noted.", "send", None),
     ]
-    assert (first["peer"], first["details"]) == ("ana", {"sender": "42"})
-    assert second["details"] is None
+    assert (first["peer"], first["details"]["sender"]) == ("ana", "42")
+    assert second["details"] == {"sent": "[[reply_to_current]] Noted."}
 
 
 @pytest.mark.parametrize("origin", ["cron", "flush", "subagent", " CRON "])
@@ -110,4 +110,4 @@ def test_what_was_spooled_has_the_same_rules(agent_env, look, shared_database):
         memory._services.capturer.drain()
     rows = look.rows("talk")
     assert [row["reason"] for row in rows] == [None, "noise", "machine", "machine"]
-    assert rows[0]["details"] == {"sender": "42"}
+    assert rows[0]["details"]["sender"] == "42"

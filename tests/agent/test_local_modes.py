@@ -89,9 +89,9 @@ def test_a_keyword_comes_before_postgres_and_the_environment_behind_it(
 
 def test_what_one_process_sets_for_another_agent_is_not_ours(memory, tmp_path, say):
     session = memory.session(name="talk")
-    say(Scope.AGENT, "ada", "memoryMode", "honcho")
+    say(Scope.AGENT, "agent-ada", "memoryMode", "honcho")
     assert writes(memory.local_files(tmp_path, session)) == (True, True)
-    adas = memory.session(name="adas", agent="ada")
+    adas = memory.session(name="adas", agent="ada")  # whose peer is agent-ada
     assert writes(memory.local_files(tmp_path, adas)) == (False, False)
 
 

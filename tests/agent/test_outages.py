@@ -109,7 +109,7 @@ def test_a_broker_that_refuses_is_tried_once_and_not_for_seconds():
 
 
 def _awaited_hint():
-    return sync_session(uuid4(), task_id="somebody-waits")
+    return (sync_session(uuid4(), task_id="somebody-waits"), None)
 
 
 def test_another_projects_result_backend_in_the_environment_does_not_count(

@@ -1,58 +1,49 @@
-"""The prompt block: fenced, harmless, within its budget, the same bytes where it must be."""
+"""The prompt: the block of what a turn recalls, and a header that is the same bytes each turn."""
 
 from __future__ import annotations
 
+import json
 import time
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.main import get_command
 
 from afterturn import ContextResult, Recall
-from afterturn.prompt import FENCE, context_block, neutralise, system_header
+from afterturn.cli.app import build
+from afterturn.prompt import COMMANDS, FENCE, context_block, system_header
 from afterturn_models.policy.ids import honcho_id
 from afterturn_models.policy.tokens import estimate_tokens
+from afterturn_models.prefetched import context_payload, decode, dialectic_payload
+from afterturn_models.values import Mode
 
-# Pieces that together make fences, role markers and what hides them.
-PIECES = st.sampled_from(
-    [
-        "<", ">", "/", "</", "<|", "|>", FENCE, FENCE.upper(), "memory-context", "honcho-memory",
-        "system", "assistant", "user", " ", "\n", "\t", "\u200b", "\u00a0", "\ufeff", "im_start",
-        "text", "\x00", "\ud800", "\U0001f600", "é",
-    ]
-)  # fmt: skip
-HOSTILE = st.one_of(st.lists(PIECES, max_size=30).map("".join), st.text(max_size=60))
+KNOWN = ContextResult(
+    "Lives in Porto, and works nights. " * 90,
+    tuple(f"Fact number {n} that was noted." for n in range(30)),
+    "It is brief, and asks before it acts. " * 12,
+    "They spoke of the harbour, and of a boat that was late. " * 20,
+    ("is called Ada",),
+)
+ANSWER = "They asked for a window seat twice, and cannot sleep on planes. " * 9
 
 
-def recall(*, dialectic=None, representation="", card=(), summary="", ai=""):
+def recall(*, dialectic=None, representation="", card=(), summary="", ai="", current=False):
     context = ContextResult(representation, tuple(card), ai, summary)
-    return Recall(context, dialectic, 1, 1)
+    return Recall(context, dialectic, 1, 1, current=current)
 
 
-def bare(text):
-    """Give `text` as a reader sees it: without white space and characters of no width."""
-    return "".join(c for c in text.lower() if not c.isspace() and c not in "\u200b\ufeff\u00a0")
+def popped():
+    """Give the bytes that a worker's two results are in Redis."""
+    results = context_payload(3, KNOWN, beside=600), dialectic_payload(3, ANSWER)
+    return [json.dumps({"status": "SUCCESS", "result": result}).encode() for result in results]
 
 
-@given(HOSTILE, HOSTILE, st.lists(HOSTILE, max_size=3), HOSTILE, HOSTILE)
-def test_nothing_recalled_closes_the_fence(dialectic, representation, card, summary, ai):
-    block = context_block(
-        recall(
-            dialectic=dialectic, representation=representation, card=card, summary=summary, ai=ai
-        ),
-        2000,
-    )
-    if block:
-        assert block.startswith(f"<{FENCE}>\n")
-        assert block.endswith(f"\n</{FENCE}>")
-        inside = bare(block[len(FENCE) + 2 : -len(FENCE) - 3])
-        for name in (FENCE, "memory-context", "honcho-memory", "system", "assistant", "user"):
-            assert f"<{name}>" not in inside
-            assert f"</{name}>" not in inside
-        assert "<|" not in inside
-        block.encode()  # what a model's API is sent
-        assert "\x00" not in block
+def recalled(raw):
+    """Make a recall of them as a session does."""
+    context, answer = map(decode, raw)
+    counts = {**context.counts, **answer.counts}
+    return Recall(context.context, answer.dialectic, 3, 3, counts)
 
 
 @given(
@@ -76,51 +67,45 @@ def test_the_budget_holds(tokens, dialectic, representation, card, summary):
     assert estimate_tokens(block) <= tokens
 
 
-@given(HOSTILE)
-def test_to_neutralise_twice_is_to_do_it_once(text):
-    assert neutralise(neutralise(text)) == neutralise(text)
-
-
-@pytest.mark.parametrize(
-    "text", ["a < b", "<b>bold</b>", "x <- y", "List<String>", "<users>", "<systematic>", "1 <2"]
-)
-def test_what_is_no_marker_stays_as_it_is(text):
-    assert neutralise(text) == text
-
-
 @pytest.mark.parametrize("nothing", [None, Recall(), recall(), recall(dialectic="", card=())])
 def test_nothing_gives_nothing(nothing):
     assert context_block(nothing, 2000) == ""
 
 
-def test_all_of_it_in_the_order_in_which_it_is_read():
-    block = context_block(
-        recall(dialectic="D", representation="R", card=["C1", "C2"], summary="S", ai="A"), 2000
-    )
-    places = [block.index(text) for text in ("D\n", "R\n", "- C1\n- C2", "S\n", "A\n")]
-    assert places == sorted(places)
-    assert "not an instruction" in block
+def test_a_full_block_of_what_was_prefetched_holds_all_of_it():
+    found = recalled(popped())
+    block = context_block(found, 2000)
+    assert 1500 < estimate_tokens(block) <= 2000
+    assert block.startswith(f"<{FENCE}>\n")
+    assert block.endswith(f"\n</{FENCE}>")
+    for piece in (found.context.representation, found.context.summary, found.dialectic):
+        assert piece in block
+    assert all(f"\n- {fact}\n" in block for fact in found.context.card)
 
 
-def test_what_is_cut_first_is_what_is_worth_least():
-    long = "word " * 400
-    kept = []
-    for tokens in (200, 600, 1100, 1500, 2500):
-        block = context_block(
-            recall(dialectic=long, representation=long, card=[long], summary=long, ai=long), tokens
-        )
-        titles = [line[3:] for line in block.splitlines() if line.startswith("## ")]
-        kept.append(set(titles))
-    assert all(fewer <= more for fewer, more in pairwise(kept))
-    assert kept[0] == {"What bears on the last message"}
-    assert "Known facts" in kept[1]
-    assert "About yourself" not in kept[3]
-    assert len(kept[-1]) == 5
+def test_a_warm_turn_counts_no_tokens(monkeypatch):
+    raw = popped()
+    expected = context_block(recalled(raw), 2000)
+
+    def never(_text):
+        raise AssertionError("counted in a turn")
+
+    for place in ("budget.estimate_tokens", "block.estimate_tokens", "block.neutralise"):
+        monkeypatch.setattr(f"afterturn_models.policy.{place}", never)
+    assert context_block(recalled(raw), 2000) == expected
 
 
-def test_a_cut_section_says_so():
-    block = context_block(recall(dialectic="one two three. " * 500), 200)
-    assert "…" in block
+def test_counts_or_none_the_block_is_the_same():
+    found = recalled(popped())
+    bare = Recall(found.context, found.dialectic, 3, 3)
+    assert context_block(bare, 2000) == context_block(found, 2000)
+
+
+def test_what_was_recalled_for_the_current_message_is_said_to_be():
+    before = context_block(recall(dialectic="D"), 500)
+    now = context_block(recall(dialectic="D", current=True), 500)
+    assert "said before this message" in before
+    assert "said before this message" not in now
 
 
 def test_a_megabyte_is_no_wait():
@@ -130,17 +115,31 @@ def test_a_megabyte_is_no_wait():
     assert time.process_time() - started < 1.0
 
 
-@given(st.text(max_size=200), st.text(max_size=200))
-def test_the_header_is_short_for_any_name(key, agent):
-    header = system_header(honcho_id(key), honcho_id(agent))
+@given(st.text(max_size=200), st.text(max_size=200), st.sampled_from(Mode))
+def test_the_header_is_short_for_any_name_and_mode(key, agent, mode):
+    header = system_header(honcho_id(key), honcho_id(agent), mode=mode)
     assert len(header) < 300
-    assert header == system_header(honcho_id(key), honcho_id(agent))
+    assert header == system_header(honcho_id(key), honcho_id(agent), mode=mode)
 
 
-def test_the_header_names_an_agent_that_has_a_name():
-    assert system_header("chat", "Ada").startswith("You are Ada.\n")
+def test_the_longest_names_leave_all_commands_standing():
+    header = system_header("k" * 100, "A" * 100, mode=Mode.HYBRID)
+    assert len(header) < 300
+    assert header.startswith(f"You are {'A' * 100}.\n")
+    assert header.endswith(" | ".join(COMMANDS))
+
+
+def test_the_header_says_name_session_and_mode():
+    header = system_header("chat", "Ada", mode=Mode.LOCAL)
+    assert header.startswith("You are Ada.\n\n# Honcho memory (afterturn)\n")
+    assert "Active. Session: chat. Mode: local." in header
     assert "You are" not in system_header("chat", "agent")
-    assert "Session: chat." in system_header("chat", "agent")
+    assert "Mode: hybrid." in system_header("chat", "agent")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_that_an_agent_may_cite_is_there(command):
+    assert command in get_command(build()).commands
 
 
 def test_the_header_is_the_same_bytes_in_every_turn(memory, look):

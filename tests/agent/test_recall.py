@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import Engine, event
 
 from afterturn import ConfigurationError, Memory, Recall
-from afterturn.recall import Awaited, Popper
+from afterturn.awaited import Awaited
+from afterturn.popper import Popper
 from afterturn_models.prefetched import (
     context_payload,
     context_task_id,
@@ -21,7 +22,6 @@ from afterturn_models.prefetched import (
 )
 from afterturn_models.values import ContextResult
 from support.tcp_proxy import TcpProxy
-from support.waiting import eventually
 
 
 @pytest.fixture
@@ -202,47 +202,30 @@ def test_a_warm_pop_is_one_round_trip_and_nothing_else(
         assert (after[0] - before[0], after[1] - before[1]) == (1, 0)
 
 
-def test_wait_waits_for_what_comes(talk, look):
-    threading.Timer(0.3, look.put, ("talk", 1), {"context": "just in time"}).start()
-    started = time.monotonic()
-    turn = talk.begin_turn("two", wait=10)
-    assert turn.recall.context.representation == "just in time"
-    assert time.monotonic() - started < 5
+def test_a_warm_turn_is_one_batch_of_getdels_and_no_statement(memory, look):
+    """Counted by Redis itself, and by SQLAlchemy: whatever connections they come over."""
+    session = memory.session(name="talk")
+    session.begin_turn("one").end("re one")
+    session.begin_turn("two").end("re two")
+    assert memory._services.dispatcher.drain(20)
+    look.put("talk", 2, context="likes tea", dialectic="offer tea")
+    statements = []
 
+    def noted(*arguments):
+        statements.append(arguments[2])
 
-def test_wait_gives_up_at_its_deadline(talk):
-    started = time.monotonic()
-    assert talk.begin_turn("two", wait=0.4).recall is None
-    assert 0.4 <= time.monotonic() - started < 2
-
-
-def test_wait_is_no_wait_where_nothing_can_come(memory):
-    started = time.monotonic()
-    assert memory.session(name="new").begin_turn("one", wait=30).recall is None
-    assert time.monotonic() - started < 5
-
-
-def test_a_failed_prefetch_ends_the_wait(talk, look):
-    session = look.id("talk")
-    for task_id in (context_task_id(session, 1), dialectic_task_id(session, 1)):
-        look.put_raw(task_id, {"exc_type": "X", "exc_message": []}, status="FAILURE")
-    started = time.monotonic()
-    assert talk.begin_turn("two", wait=30).recall is None
-    assert time.monotonic() - started < 5
-
-
-def test_a_turn_that_ends_does_not_wait_for_one_that_waits(talk, look):
-    turn = talk.begin_turn("two")
-    begun = []
-    waiting = threading.Thread(target=lambda: begun.append(talk.begin_turn("three", wait=30)))
-    waiting.start()
-    eventually(lambda: look.said("talk")[-1] == "two")  # interrupted: the other one is waiting
-    turn.end("re two")
-    assert not begun
-    assert look.said("talk")[-1] == "re two"
-    look.put("talk", 3, context="after the reply")
-    waiting.join()
-    assert begun[0].recall.context_turn == 3
+    event.listen(Engine, "before_cursor_execute", noted)
+    look.redis.config_resetstat()
+    try:
+        turn = session.begin_turn("three")
+        counted = look.redis.info("commandstats")
+    finally:
+        event.remove(Engine, "before_cursor_execute", noted)
+    assert "likes tea" in turn.context
+    calls = {name: stats["calls"] for name, stats in counted.items()}
+    ours = {"cmdstat_config|resetstat", "cmdstat_info"}
+    assert {name: n for name, n in calls.items() if name not in ours} == {"cmdstat_getdel": 6}
+    assert statements == []
 
 
 @pytest.mark.parametrize("url", ["nonsense", "redis://host:port/0", "http://127.0.0.1/"])

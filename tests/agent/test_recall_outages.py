@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 
 import pytest
 
 from afterturn import Memory
+from afterturn_models.prefetched import context_task_id, result_key
 from support.tcp_proxy import TcpProxy
 from support.waiting import eventually
 
@@ -113,3 +115,52 @@ def test_an_answer_that_comes_too_late_is_never_taken_for_another(agent_env, loo
         context = two.begin_turn("b").context
         assert "secret of two" in context
         assert "secret of one" not in context
+
+
+@pytest.mark.parametrize("how", ["refused", "silent"])
+def test_recall_on_the_current_message_waits_for_no_redis(agent_env, redis_proxy, how):
+    """Nobody could answer: the turn begins cold at once, and so does every one after it."""
+    settings = {"recall_sync": True, "recall_sync_seconds": 30, "first_turn_base_wait": 30}
+    with Memory.open(redis_url=redis_proxy.url, **settings) as memory:
+        session = memory.session(name="talk")
+        redis_proxy.silent = how == "silent"
+        if how == "refused":
+            redis_proxy.refuse()
+        took = []
+        for number in range(4):
+            started = time.monotonic()
+            turn = session.begin_turn(f"what about number {number}?", wait=number * 10)
+            took.append(time.monotonic() - started)
+            assert (turn.recall, turn.context) == (None, "")
+            turn.end("I do not know")
+        assert took[0] < 2
+        assert max(took[1:]) < 0.5
+        redis_proxy.refuse()  # or the close would wait for a hint that is being sent
+
+
+def test_a_redis_that_goes_while_it_is_waited_for_ends_the_wait(agent_env, look, redis_proxy):
+    memory, session = warm(redis_proxy, look)
+    with memory:
+        threading.Timer(0.3, lambda: setattr(redis_proxy, "silent", True)).start()
+        started = time.monotonic()
+        assert session.begin_turn("what do you know?", wait=30).recall is None
+        assert 0.3 <= time.monotonic() - started < 3
+        redis_proxy.refuse()
+
+
+def test_an_answer_that_was_cut_off_is_never_taken_for_the_next_one(agent_env, look, redis_proxy):
+    """What a batch left unread on its connection would be the answer to another session's."""
+    memory, session = warm(redis_proxy, look)
+    with memory:
+        other = memory.session(name="other")
+        other.begin_turn("a").end("b")
+        look.redis.hset(
+            result_key(context_task_id(look.id("talk"), 2)), "a", "b"
+        )  # of a wrong kind
+        look.put("talk", 2, dialectic="secret of talk")
+        look.put("other", 1, context="of other")
+        assert session.begin_turn("three").context == ""
+        eventually(lambda: not memory._services.popper.away)
+        context = other.begin_turn("c").context
+        assert "of other" in context
+        assert "secret" not in context

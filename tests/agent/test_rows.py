@@ -36,7 +36,7 @@ def made(*contents, role=Role.USER, machine=False, **settings):
 
 def test_the_sender_is_read_before_his_envelope_is_stripped():
     (row,) = made(ENVELOPE + "hello")
-    assert (row.content, row.metadata, row.local) == ("hello", {"sender": "telegram:42"}, None)
+    assert (row.content, row.metadata["sender"], row.local) == ("hello", "telegram:42", None)
 
 
 def test_without_stripping_nothing_is_touched_and_no_sender_read():
@@ -53,6 +53,52 @@ def test_every_part_of_a_long_message_names_its_sender():
 def test_recalled_memory_never_comes_back_as_somebodys_words():
     (row,) = made("<afterturn-memory>\nlikes tea\n</afterturn-memory>\n\nwhat do I like?")
     assert row.content == "what do I like?"
+
+
+def test_what_was_sent_is_kept_where_it_is_not_what_is_captured():
+    same, stripped = made("hello", ENVELOPE + "hello")
+    assert same.metadata == {}
+    assert stripped.metadata["sent"] == ENVELOPE + "hello"
+    with_memory = Said(Role.USER, "ann", "hello", AT, sent="hello\n\n<m>tea</m>")
+    (row,) = rows(TURN, [with_memory], CaptureRules())
+    assert (row.content, row.metadata) == ("hello", {"sent": "hello\n\n<m>tea</m>"})
+
+
+def test_what_was_sent_is_whole_on_the_first_part_of_a_long_message():
+    long = "One sentence. " * 5000
+    found = rows(TURN, [Said(Role.USER, "ann", long, AT, sent=long + "<m>tea</m>")], CaptureRules())
+    assert [row.metadata["sent"] for row in found] == [
+        long + "<m>tea</m>",
+        *[""] * (len(found) - 1),
+    ]
+    assert all(
+        row.metadata == {} for row in rows(TURN, [Said(Role.USER, "ann", long, AT)], CaptureRules())
+    )
+
+
+def test_what_was_frozen_is_kept_once_and_an_empty_block_too():
+    said = Said(Role.USER, "ann", "One sentence. " * 5000, AT, frozen="<m>tea</m>")
+    found = rows(TURN, [said], CaptureRules())
+    assert [row.metadata for row in found] == [{"system": "<m>tea</m>"}, *[{}] * (len(found) - 1)]
+    (row,) = rows(TURN, [Said(Role.USER, "ann", "hello", AT, frozen="")], CaptureRules())
+    assert row.metadata == {"system": ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "origin", "asked"),
+    [
+        ("hello", None, "hello"),
+        (ENVELOPE + "hello", None, "hello"),
+        ("a\x00b", None, "ab"),
+        ("hello", "cron", None),
+        ("hello", "chat", "hello"),
+        ("HEARTBEAT_OK", None, None),
+        (" \n", None, None),
+        (ENVELOPE, None, None),
+    ],
+)
+def test_what_may_be_a_query_is_what_would_be_sent(text, origin, asked):
+    assert CaptureRules().askable(text, origin) == asked
 
 
 def test_patterns_of_ones_own():
@@ -76,7 +122,7 @@ def test_noise_is_judged_by_what_is_left_of_a_message():
 
 def test_a_message_that_was_all_metadata_is_a_blank_row_of_its_own():
     (row,) = made(ENVELOPE)
-    assert (row.content, row.local, row.metadata) == ("", "blank", {"sender": "telegram:42"})
+    assert (row.content, row.local, row.metadata["sender"]) == ("", "blank", "telegram:42")
 
 
 @pytest.mark.parametrize(("sync", "local"), [(False, "tool"), (True, None)])

@@ -38,7 +38,7 @@ def test_sessions_that_are_let_go_of_are_freed(agent_env, shared_database):
         for number in range(10_000):
             memory.session(name=f"s{number}")
         gc.collect()
-        assert len(memory._sessions) <= 1
+        assert len(memory._services.sessions) <= 1
         assert len(memory._services.unfinished) == 0
         assert len(memory._services.capturer._opened) <= 1024
 
@@ -49,7 +49,7 @@ def test_sessions_with_turns_are_freed_too(memory):
         session.begin_turn("a").end("b")
     del session
     gc.collect()
-    assert len(memory._sessions) == 0
+    assert len(memory._services.sessions) == 0
     assert len(memory._services.unfinished) == 0
 
 
@@ -85,9 +85,9 @@ def test_any_name_becomes_an_id_that_honcho_takes(memory, look, name):
 def test_peers_of_a_session_are_its_own(memory, look):
     session = memory.session(name="talk", user="ann", agent="Ada")
     session.begin_turn("hello").end("hello Ann")
-    assert [row["peer"] for row in look.rows("talk")] == ["ann", "Ada"]
-    assert session.agent_peer == "Ada"
-    assert "You are Ada." in session.system
+    assert [row["peer"] for row in look.rows("talk")] == ["ann", "agent-Ada"]
+    assert session.agent_peer == "agent-Ada"
+    assert "You are agent-Ada." in session.system
 
 
 def test_a_flush_makes_everything_due_hints_and_gives_up_at_its_deadline(agent_env, look):

@@ -29,6 +29,7 @@ EVERY = [
     signatures.prefetch_dialectic(SESSION, 3),
     signatures.ask(SESSION, Op.SEARCH, {"query": QUERY}, user="ann", task_id="t2"),
     signatures.map_agents("w"),
+    signatures.seed_identity(7),
 ]
 
 
@@ -97,7 +98,7 @@ def test_no_other_task_carries_text(signature):
     if signature.name == signatures.MAP_AGENTS:
         assert signature.kwargs == {"workspace": "w"}
         return
-    assert set(signature.kwargs) <= {"session_id", "job_id", "turn", "late"}
+    assert set(signature.kwargs) <= {"session_id", "job_id", "seed_id", "turn", "late"}
     for value in signature.kwargs.values():
         assert isinstance(value, int) or uuid.UUID(value) == SESSION
     assert len(json.dumps(signature.kwargs)) < 120

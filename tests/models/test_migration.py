@@ -196,7 +196,7 @@ def test_the_head_is_what_a_migrated_database_has(empty_database_url):
     database = Database(empty_database_url)
     assert current(database) is None
     migrate(empty_database_url)
-    assert current(database) == head() == "0003"
+    assert current(database) == head() == "0004"
     migrate(empty_database_url)
     assert current(database) == head()
     database.close()
@@ -356,7 +356,7 @@ def test_offline_it_writes_sql_that_makes_the_same(empty_database_url, declared)
 
 
 def test_offline_it_goes_down_too():
-    done = alembic("downgrade", "0003:base", "--sql")
+    done = alembic("downgrade", "0004:base", "--sql")
     assert done.returncode == 0, done.stderr
     assert all(f"DROP TABLE {table};" in done.stdout for table in TABLES)
 
@@ -395,6 +395,7 @@ def test_the_wheel_brings_its_migrations_along(wheel, tmp_path, empty_database_u
     assert {f"{folder}/env.py", f"{folder}/script.py.mako"} <= names
     assert f"{folder}/versions/0001_first_schema.py" in names
     assert f"{folder}/versions/0003_recall.py" in names
+    assert f"{folder}/versions/0004_identity.py" in names
     assert not any("__pycache__" in name or name.startswith("alembic/") for name in names)
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"

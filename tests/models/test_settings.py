@@ -19,7 +19,7 @@ SECRET = "s3cret-of-the-url"
 class Places:
     """Every place a setting may stand in, written to by name."""
 
-    ORDER = ("keyword", "environment", "ours", "host", "root", "honcho", "stack")
+    ORDER = ("keyword", "environment", "own host", "ours", "host", "root", "honcho", "stack")
 
     def __init__(self, ours_home: Path, user_home: Path) -> None:
         self.env = {"AFTERTURN_HOME": str(ours_home)}
@@ -40,6 +40,8 @@ class Places:
                 self.env[f"AFTERTURN_{snake.upper()}"] = str(value)
             case "honcho":
                 self.env[{"workspace": "HONCHO_WORKSPACE_ID"}[key]] = str(value)
+            case "own host":
+                self._merge(self._ours, {"hosts": {"afterturn": {key: value}}})
             case "ours":
                 self._merge(self._ours, {key: value})
             case "host":
@@ -62,6 +64,7 @@ class Places:
             else:
                 held[key] = value
         file.write_text(json.dumps(held))
+        file.chmod(0o600)
 
 
 @pytest.fixture
@@ -73,10 +76,11 @@ PAIRS = list(itertools.combinations(Places.ORDER, 2))
 NAMES = {
     "keyword": "keyword arguments",
     "environment": "the environment",
+    "own host": "(host afterturn)",
     "ours": "config.json",
     "host": "(host afterturn)",
     "root": "config.json",
-    "honcho": "HONCHO_*",
+    "honcho": "(HONCHO_WORKSPACE_ID)",
     "stack": "stack.json",
 }
 
@@ -106,7 +110,7 @@ def test_without_any_source_there_are_defaults(places):
     assert loaded.settings.database_url is None
 
 
-@pytest.mark.parametrize(("near", "far"), list(itertools.combinations(Places.ORDER[:5], 2)))
+@pytest.mark.parametrize(("near", "far"), list(itertools.combinations(Places.ORDER[:6], 2)))
 def test_a_shorthand_is_not_overruled_from_further_away(places, near, far):
     """The nearest source that speaks of a mode wins: what was to stay local stays local."""
     places.say(far, "userMemoryMode", "hybrid")
@@ -199,9 +203,10 @@ def test_nothing_reads_honchos_key(places):
 def test_other_programs_blocks_and_keys_are_left_alone(places, tmp_path):
     file = tmp_path / "home" / ".honcho" / "config.json"
     file.write_text(
-        '{"hosts": {"hermes": {"workspace": "theirs"}}, "enabled": 7, "linkedHosts": []}'
+        '{"hosts": {"hermes": {"workspace": "theirs", "made": "up"}}, "linkedHosts": []}'
     )
-    assert places.load().settings.workspace == "afterturn"
+    loaded = places.load()
+    assert (loaded.settings.workspace, loaded.warnings) == ("afterturn", ())
     for hosts in ([], "x", None, {"afterturn": []}, {"afterturn": None}):
         file.write_text(json.dumps({"hosts": hosts, "workspace": "root"}))
         assert places.load().settings.workspace == "root"
@@ -248,11 +253,13 @@ def test_a_file_that_is_none_is_named(places, tmp_path, file, content, said):
 wrong = [
     ("writeFrequency", "often", r"async, turn, session, or a number"),
     ("memoryMode", "cloud", r"'hybrid', 'honcho' or 'local'"),
-    ("sessionStrategy", "per-moon", r"per-directory\|global"),
-    ("dialecticReasoningLevel", "huge", r"minimal\|low\|medium\|high\|max"),
+    ("sessionStrategy", "per-moon", r"'per-directory', 'per-repo', 'per-session' or 'global'"),
+    ("dialecticReasoningLevel", "huge", r"'minimal', 'low', 'medium', 'high' or 'max'"),
     ("contextTokens", 99, r"greater than or equal to 100"),
     ("leaseSeconds", -1, r"greater than 0"),
     ("saveMessages", "maybe", r"boolean"),
+    ("enabled", "perhaps", r"use auto, true or false"),
+    ("environment", "moon", r"'production' or 'local'"),
     ("historyCacheEntries", 0, r"greater than or equal to 1"),
 ]
 
@@ -287,8 +294,10 @@ def test_a_url_with_a_password_is_never_quoted(places, key):
 
 
 def test_a_keyword_that_is_no_setting_is_named():
-    with pytest.raises(ConfigurationError, match="'workspce'"):
+    with pytest.raises(ConfigurationError, match="'workspce'; did you mean workspace"):
         load({"workspce": "x"}, {})
+    with pytest.raises(ConfigurationError, match="'aipeer'; did you mean ai_peer"):
+        load({"aipeer": "x"}, {})
 
 
 @pytest.mark.parametrize(("request_seconds", "fits"), [(8.0, True), (8.01, False), (20, False)])

@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
+from afterturn import Memory
 from afterturn_sandbox.honcho.control import Control
+from support.tool_caller import Caller
 from support.waiting import eventually
 
 
@@ -46,3 +49,19 @@ def keyed_honcho(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyedHonc
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture
+def opening(workspace: str) -> Iterator[Callable[..., Caller]]:
+    """Give a function that opens a memory with settings, and a session of it."""
+    memories: list[Memory] = []
+
+    def start(name: str = "talk", **settings: Any) -> Caller:
+        told = {"workspace": workspace, "peer_name": "ann", "ai_peer": "clerk"}
+        memory = Memory.open(**{**told, **settings})
+        memories.append(memory)
+        return Caller(memory, memory.session(name=name))
+
+    yield start
+    for memory in memories:
+        memory.close()

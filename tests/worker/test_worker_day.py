@@ -205,8 +205,8 @@ def test_an_outage_is_one_line_and_not_a_traceback(day: Day) -> None:
     eventually(lambda: day.redis.exists(key), within=15)
     day.honcho.control.clear()
     said = day.worker.logs()[before:]
-    line = next(json.loads(x) for x in said.splitlines() if '"honcho_failed"' in x)
-    assert line["task_id"] == dialectic_task_id(session, turn)
+    lines = [json.loads(x) for x in said.splitlines() if '"honcho_failed"' in x]
+    line = next(x for x in lines if x["task_id"] == dialectic_task_id(session, turn))
     assert line["session"] == str(session)
     assert line["task"] == signatures.PREFETCH_DIALECTIC
     assert "Traceback" not in said

@@ -18,7 +18,10 @@ from afterturn_worker.resources import Resources, dispose, use
 TASKS = (
     "afterturn_worker.tasks.sync",
     "afterturn_worker.tasks.prefetch",
+    "afterturn_worker.tasks.ask",
     "afterturn_worker.tasks.resync",
+    "afterturn_worker.tasks.identity",
+    "afterturn_worker.tasks.agents",
     "afterturn_worker.tasks.beat",
 )
 

@@ -15,8 +15,8 @@ _SHARED: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-# Libraries that put URLs and bodies of requests into their lines.
-_QUIET = ("httpx", "httpcore", "honcho")
+# Libraries that put URLs and bodies of requests, or of tasks, into their lines.
+_QUIET = ("httpx", "httpcore", "honcho", "celery.pool")
 
 
 def configure(level: int | str = logging.INFO) -> None:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from afterturn_models.db import Database
 from afterturn_models.errors import ConfigurationError
 from afterturn_models.settings import HOSTED_HONCHO, LEASE_MARGIN, Settings, load
+from afterturn_worker.awaited import Awaited
 from afterturn_worker.flows.lease import SyncLimits
 from afterturn_worker.flows.ports import PacePort, Unpaced
 from afterturn_worker.honcho.client import HonchoClient
 from afterturn_worker.honcho.key import honcho_key
 from afterturn_worker.honcho.targets import target
+from afterturn_worker.map_store import PostgresMapStore
 from afterturn_worker.pace import Pace
 from afterturn_worker.part_stores import CopyStore, PostgresVerifyStore
 from afterturn_worker.stores import PostgresStore
@@ -33,6 +35,8 @@ class Resources:
         self.settings = settings
         self._owner = owner
         self._threads = threads
+        # Dialectic questions that are asked by themselves at the same time.
+        self.chats = threading.BoundedSemaphore(max(1, threads // 2))
         self._targets: dict[str, HonchoClient] = {}
         self._targets_lock = threading.Lock()
 
@@ -46,6 +50,11 @@ class Resources:
     def store(self) -> PostgresStore:
         """The flows' ports on Postgres."""
         return PostgresStore(self.database, self._owner)
+
+    @cached_property
+    def map_store(self) -> PostgresMapStore:
+        """Agents and their peers on Postgres."""
+        return PostgresMapStore(self.database, self._owner)
 
     @property
     def honcho_url(self) -> str:
@@ -117,6 +126,11 @@ class Resources:
             held=settings.lease_seconds,
         )
 
+    @cached_property
+    def awaited(self) -> Awaited:
+        """The asks that agents wait for."""
+        return Awaited(self.settings.need_redis_url())
+
     def check(self) -> None:
         """Raise ConfigurationError now, rather than in the first task, for what is not said."""
         _ = self.database, self.honcho
@@ -129,6 +143,8 @@ class Resources:
             client.close()
         if isinstance(self.__dict__.get("pace"), Pace):
             self.__dict__["pace"].close()
+        if "awaited" in self.__dict__:
+            self.awaited.close()
         if "database" in self.__dict__:
             self.database.close()
 

@@ -5,13 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from afterturn_models.lru import Lru
-from afterturn_models.store import cursors, due, facts, late, members, messages
+from afterturn_models.store import (
+    counts,
+    cursors,
+    dialectic,
+    due,
+    facts,
+    late,
+    members,
+    messages,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
     from afterturn_models.db import Database
+    from afterturn_models.policy.cadence import Fetched, Kind
+    from afterturn_models.recall_settings import RecallSettings
+    from afterturn_models.store.counts import Counts
+    from afterturn_models.store.dialectic import Ask
     from afterturn_models.store.facts import SessionFacts, TurnFacts
     from afterturn_models.values import (
         Claim,
@@ -26,7 +39,7 @@ _MEMBERS = 10_000
 
 
 class PostgresStore:
-    """`SyncStore` and `TurnStore` for the worker called `owner`."""
+    """`SyncStore` and `TurnStore`, and so `DialecticStore`, for the worker called `owner`."""
 
     def __init__(self, database: Database, owner: str) -> None:
         self._database = database
@@ -124,10 +137,53 @@ class PostgresStore:
         with self._database.statement() as connection:
             return facts.session_facts(connection, session_id)
 
-    def take_prefetch(self, session_id: UUID) -> int | None:
+    def counts(self, session_id: UUID) -> Counts | None:
+        """Count a session's messages."""
+        with self._database.statement() as connection:
+            return counts.counts(connection, session_id)
+
+    def take_prefetch(self, session_id: UUID) -> Fetched | None:
         """Claim the prefetches of the last turn."""
         with self._database.statement() as connection:
             return due.take_prefetch(connection, session_id)
+
+    def claim_fetch(self, session_id: UUID, kind: Kind, turn: int) -> int | None:
+        """Note a fetch for `turn`."""
+        with self._database.statement() as connection:
+            return due.claim_fetch(connection, session_id, kind, turn)
+
+    def unclaim_fetch(self, session_id: UUID, kind: Kind, turn: int, before: int) -> None:
+        """Take back that a fetch was made."""
+        with self._database.statement() as connection:
+            due.unclaim_fetch(connection, session_id, kind, turn, before)
+
+    def note_dialectic(self, session_id: UUID, *, empty: bool) -> None:
+        """Count an answer that had nothing to say, or begin again."""
+        with self._database.statement() as connection:
+            due.note_dialectic(connection, session_id, empty=empty)
+
+    def grant_call(self, ask: Ask, settings: RecallSettings) -> tuple[int | None, str]:
+        """Enter a call, in one short transaction; what is refused anyway queues for nobody."""
+        with self._database.statement() as connection:
+            refused = dialectic.overrun(connection, ask, settings)
+        if refused is None:
+            with self._database.transaction() as connection:
+                call, refused = dialectic.grant(connection, ask, settings)
+            if call is not None:
+                return call, ""
+        with self._database.statement() as connection:
+            dialectic.note_refusal(connection, ask)
+        return None, refused
+
+    def settle_call(self, call: int, outcome: str) -> None:
+        """Note what came of a call."""
+        with self._database.statement() as connection:
+            dialectic.settle(connection, call, outcome)
+
+    def give_back_call(self, call: int) -> None:
+        """Strike a call out."""
+        with self._database.statement() as connection:
+            dialectic.give_back(connection, call)
 
     def _remember(self, workspace: str, honcho_session: str, peers: Iterable[str]) -> None:
         for peer in peers:

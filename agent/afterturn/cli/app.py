@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from afterturn.cli import database, processes, quarantine, resync, status
+from afterturn.cli import (
+    config,
+    database,
+    identity,
+    processes,
+    quarantine,
+    resync,
+    sessions,
+    status,
+)
 from afterturn.cli.examples import paragraph
 
 _HELP = f"""Honcho memory for AI agents, done after the turn.
@@ -32,7 +41,16 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_top)
-    for module in (status, database, processes, resync, quarantine):
+    for module in (
+        status,
+        sessions,
+        identity,
+        config,
+        database,
+        processes,
+        resync,
+        quarantine,
+    ):
         module.register(app)
     for extra in entry_points(group="afterturn.commands"):
         extra.load()(app)

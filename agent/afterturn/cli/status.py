@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from afterturn import spending
 from afterturn.cli.examples import examples
 from afterturn.health import look
 
@@ -22,11 +23,12 @@ def register(app: typer.Typer) -> None:
 @examples(
     "afterturn status",
     "afterturn status --json | jq .backlog.unsent",
+    "afterturn status --json | jq .dialectic.day",
 )
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show whether everything answers, and what is not at Honcho yet.
+    """Show whether everything answers, what is not at Honcho yet, and what asking it has cost.
 
     Exit status 1 where something does not work: Postgres, Redis or Honcho away, or no worker.
     """
@@ -67,6 +69,8 @@ def _lines(health: Health) -> list[tuple[str, str]]:
             for name, value in health.backlog.items()
             if value is not None
         ]
+    if health.dialectic:
+        lines += [(escape(who), escape(use)) for who, use in spending.lines(health.dialectic)]
     if health.spool:
         lines.append(("Spooled", escape(_spooled(health.spool, "wait for Postgres"))))
     if health.refused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from afterturn_models.values import Mode
 
@@ -26,3 +26,12 @@ def resolve_mode(
             if key in scope:
                 return Mode(scope[key])
     return default
+
+
+def saves_messages(scopes: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether messages are sent at all: the nearest word on `saveMessages`, else yes.
+
+    A word is JSON's, or text where it comes from an agent's own configuration.
+    """
+    said = next((scope["saveMessages"] for scope in scopes if "saveMessages" in scope), True)
+    return str(said).lower() == "true"

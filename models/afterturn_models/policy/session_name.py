@@ -129,15 +129,3 @@ def _placed(strategy: str, said: Conversation) -> tuple[str, str, str]:
     if said.platform_key:
         return "platform", said.platform_key, said.platform_key
     return DEFAULT, DEFAULT, ""
-
-
-def session_key(
-    naming: Naming,
-    *,
-    name: str | None = None,
-    directory: str | None = None,
-    title: str | None = None,
-    platform_key: str | None = None,
-) -> str:
-    """Give the key of a session's name."""
-    return session_name(naming, Conversation(name, directory, title, platform_key)).key

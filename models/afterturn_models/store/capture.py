@@ -108,7 +108,7 @@ WITH said AS (
     WHERE s.id = :session
       AND NOT EXISTS (SELECT FROM messages WHERE id = :first_row)
     RETURNING s.turn_first_index AS first, s.turns AS turn, s.due_turn = s.turns AS due,
-              s.honcho_session
+              s.honcho_session, s.parent_id IS NOT NULL OR s.details ? 'observer' AS delegated
 ), inserted AS (
     INSERT INTO messages
         (id, session_id, index, turn_id, turn, role, peer, honcho_session, content,
@@ -125,7 +125,9 @@ WITH said AS (
              WHEN r.reason IS NOT NULL THEN r.reason
              WHEN NOT decided.save THEN 'saveMessages'
              WHEN r.role = 'user' AND decided.user_mode = 'local' THEN 'mode'
-             WHEN r.role = 'assistant' AND decided.agent_mode = 'local' THEN 'mode'
+             -- In a subagent's session an agent speaks in the user's place.
+             WHEN (r.role <> 'user' OR numbered.delegated) AND decided.agent_mode = 'local'
+                 THEN 'mode'
          END AS reason) k
 ), raised AS (
     UPDATE cursors SET due_index = numbered.first + :count - 1
@@ -189,8 +191,10 @@ def capture_turn(
         again.turn,
         due=False,
         frequency=ASYNC,
-        user_mode=Mode.HYBRID,
-        agent_mode=Mode.HYBRID,
+        # Which held then is not read again. Until the next capture says, the strictest does: text
+        # of a local user is no query.
+        user_mode=Mode.LOCAL,
+        agent_mode=Mode.LOCAL,
     )
 
 

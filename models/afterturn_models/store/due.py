@@ -1,4 +1,4 @@
-"""What is due: raised to the end on flush and idleness, found by the relay, fired once a turn."""
+"""What is due: raised to the end on flush and idleness, found by the relay, fetched once a turn."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
+from afterturn_models.policy.cadence import Fetched
+
 if TYPE_CHECKING:
     from uuid import UUID
+
+    from afterturn_models.policy.cadence import Kind
 
 _FLUSH = text("""
 WITH raised AS (
@@ -88,10 +92,58 @@ UPDATE cursors c SET prefetched_turn = s.turns
 FROM sessions s
 WHERE s.id = c.session_id AND c.session_id = :session AND c.prefetched_turn < s.turns
   AND c.last_saved_index >= c.due_index  -- a later turn came due: whoever syncs that one fires
-RETURNING s.turns
+RETURNING s.turns AS turn, c.context_turn, c.dialectic_turn, c.empty_dialectics
 """)
 
 
-def take_prefetch(connection: Connection, session_id: UUID) -> int | None:
-    """Claim the prefetches of a session's last turn; None where they were sent already."""
-    return connection.execute(_FIRE, {"session": session_id}).scalar()
+def take_prefetch(connection: Connection, session_id: UUID) -> Fetched | None:
+    """Claim the prefetches of a session's last turn, with what was fetched before.
+
+    None where they were claimed already, or are not to be fired yet.
+    """
+    row = connection.execute(_FIRE, {"session": session_id}).one_or_none()
+    return None if row is None else Fetched(**row._mapping)
+
+
+# The row is locked before it is read, so that of two runs of one task only the first has it.
+_CLAIM_SQL = """
+WITH before AS (
+    SELECT session_id, {column} AS turn FROM cursors WHERE session_id = :session FOR UPDATE
+)
+UPDATE cursors SET {column} = :turn
+FROM before WHERE cursors.session_id = before.session_id AND before.turn < :turn
+RETURNING before.turn
+"""
+_UNCLAIM_SQL = """
+UPDATE cursors SET {column} = :before WHERE session_id = :session AND {column} = :turn
+"""
+_COLUMNS: dict[Kind, str] = {"context": "context_turn", "dialectic": "dialectic_turn"}
+_CLAIMS = {kind: text(_CLAIM_SQL.format(column=name)) for kind, name in _COLUMNS.items()}
+_UNCLAIMS = {kind: text(_UNCLAIM_SQL.format(column=name)) for kind, name in _COLUMNS.items()}
+
+
+def claim_fetch(connection: Connection, session_id: UUID, kind: Kind, turn: int) -> int | None:
+    """Note that a fetch for `turn` is being made; gives the turn of the one before it.
+
+    None where one for that turn, or a later one, was noted: it is made once, whatever is sent
+    twice.
+    """
+    return connection.execute(_CLAIMS[kind], {"session": session_id, "turn": turn}).scalar()
+
+
+def unclaim_fetch(
+    connection: Connection, session_id: UUID, kind: Kind, turn: int, before: int
+) -> None:
+    """Take back that a fetch for `turn` was made: it came to nothing, and the next turn's is due."""
+    connection.execute(_UNCLAIMS[kind], {"session": session_id, "turn": turn, "before": before})
+
+
+_EMPTY = text("""
+UPDATE cursors SET empty_dialectics = CASE WHEN :empty THEN empty_dialectics + 1 ELSE 0 END
+WHERE session_id = :session AND (:empty OR empty_dialectics > 0)
+""")
+
+
+def note_dialectic(connection: Connection, session_id: UUID, *, empty: bool) -> None:
+    """Count an answer that had nothing to say, or begin to count again with one that had."""
+    connection.execute(_EMPTY, {"session": session_id, "empty": empty})

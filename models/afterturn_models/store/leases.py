@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
+from afterturn_models.store.sessions import SAID, by_scope
 from afterturn_models.values import Claim, Intent, Postponement, Standing
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ WITH free AS (
     FROM free WHERE {same}
     RETURNING c.*
 )
-SELECT claimed.*, w.name AS workspace, s.agent_peer,
+SELECT claimed.*, w.name AS workspace, s.user_peer, s.agent_peer, s.details, {said} AS said,
        coalesce(claimed.settle_at <= clock_timestamp(), false) AS settled
 FROM claimed
 JOIN sessions s ON s.id = claimed.session_id
@@ -113,6 +114,7 @@ class Leases:
             "key": " AND ".join(f"{key} = :{key}" for key in keys),
             "same": " AND ".join(f"c.{key} = free.{key}" for key in keys),
             "late": late,
+            "said": SAID.format(workspace="s.workspace_id", agent="s.agent_peer", session="s.id"),
         }
         self._has_late = has_late
         self._claim = text(_CLAIM.format(**words))
@@ -226,4 +228,7 @@ class Leases:
             settled=row["settled"],
             late=self._has_late and row["late"],
             narrowed_to=row["narrowed_to"],
+            user_peer=row["user_peer"],
+            details=row["details"],
+            said=by_scope(row["said"]),
         )

@@ -78,17 +78,30 @@ def _as_outgoing(found: CursorResult[Any]) -> Sequence[Outgoing]:
     return [Outgoing(**{**row, "role": Role(row["role"])}) for row in found.mappings()]
 
 
-_HISTORY = text("""
-SELECT id, index, turn, role, peer, content, at, delivery, part, parts
+_SHOWN = """
+SELECT id, index, turn, role, peer, content, at, delivery, part, parts,
+       coalesce(details->>'sent', content) AS sent
 FROM messages
-WHERE session_id = :session AND index < :before
-ORDER BY index DESC LIMIT :limit
-""")
-_NEWER = text("""
-SELECT id, index, turn, role, peer, content, at, delivery, part, parts
-FROM messages
-WHERE session_id = :session AND index > :after
-ORDER BY index LIMIT :limit
+"""
+_HISTORY = text(
+    f"{_SHOWN} WHERE session_id = :session AND index < :before ORDER BY index DESC LIMIT :limit"
+)
+_NEWER = text(
+    f"{_SHOWN} WHERE session_id = :session AND index > :after ORDER BY index LIMIT :limit"
+)
+# The turns are found by walking back over the index: nothing before them is read.
+_WITHIN = """
+session_id = :session AND (role <> 'tool' OR :tools) AND index > coalesce((
+    SELECT before.index FROM messages before JOIN sessions s ON s.id = before.session_id
+    WHERE before.session_id = :session
+      AND before.turn <= (s.turns - :limit + :leap - 1) / :leap * :leap
+    ORDER BY before.index DESC LIMIT 1), 0)
+"""
+_LAST_TURNS = text(f"{_SHOWN} WHERE {_WITHIN} ORDER BY index")
+_FROZEN = text("""
+SELECT details->>'system' AS block, peer FROM messages
+WHERE session_id = :session AND jsonb_exists(details, 'system')
+ORDER BY index LIMIT 1
 """)
 _END = 2**62
 
@@ -110,6 +123,31 @@ def page_after(
     """Read up to `limit` rows beyond index `after`, oldest first."""
     found = connection.execute(_NEWER, {"session": session_id, "after": after, "limit": limit})
     return [_message(row) for row in found.mappings()]
+
+
+def last_turns(
+    connection: Connection, session_id: uuid.UUID, *, limit: int, tools: bool
+) -> list[Message]:
+    """Read the messages of the last turns, oldest first; without what tools said, but with `tools`.
+
+    Of more than `limit` turns it leaves out so many at the beginning that `limit` are left at
+    most, and always a multiple of half of it: the beginning stays where it is for that many turns.
+    """
+    found = connection.execute(
+        _LAST_TURNS,
+        {"session": session_id, "limit": limit, "leap": max(1, limit // 2), "tools": tools},
+    )
+    return [_message(row) for row in found.mappings()]
+
+
+def frozen_block(connection: Connection, session_id: uuid.UUID) -> tuple[str, str] | None:
+    """Read the block of memory that was frozen into a session's system prompt, and who spoke then.
+
+    The block is "" where it was empty, and is to stay so; None where none was. It is on a
+    session's first row as a rule.
+    """
+    row = connection.execute(_FROZEN, {"session": session_id}).one_or_none()
+    return None if row is None else (row.block, row.peer)
 
 
 def _message(row: RowMapping) -> Message:

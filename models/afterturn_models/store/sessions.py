@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.types import Boolean, Text
 
+from afterturn_models.errors import StoreUnavailableError
 from afterturn_models.policy.session_name import CHOSEN
 from afterturn_models.profile import SessionProfile
 from afterturn_models.values import Scope
@@ -64,10 +65,15 @@ SAID = """
             OR (scope = 'session' AND subject = CAST({session} AS text))))"""
 
 _OPEN_SQL = """
-WITH workspace AS (
-    INSERT INTO workspaces (name) VALUES (:workspace)
-    ON CONFLICT (name) DO UPDATE SET name = excluded.name
+WITH known AS (
+    SELECT id FROM workspaces WHERE name = :workspace
+), made AS (
+    -- Only where it is missing: an update would lock the row that every other insert refers to.
+    INSERT INTO workspaces (name) SELECT CAST(:workspace AS text) WHERE NOT EXISTS (SELECT FROM known)
+    ON CONFLICT (name) DO NOTHING
     RETURNING id
+), workspace AS (
+    SELECT id FROM known UNION ALL SELECT id FROM made
 ), people AS (
     INSERT INTO peers (workspace_id, name, kind)
     SELECT workspace.id, peer.name, peer.kind
@@ -94,7 +100,15 @@ WITH workspace AS (
     SET closed_at = NULL, details = sessions.details || excluded.details,
         source = coalesce(sessions.source, excluded.source)
     WHERE :joins OR sessions.source IS NULL OR sessions.source = excluded.source
-    RETURNING id, workspace_id, key, honcho_session, turns, next_index, details
+    RETURNING id, workspace_id, key, honcho_session, turns, next_index, details, parent_id
+), inherited AS (
+    -- What was said of a session alone holds for the work that is done for it.
+    INSERT INTO settings (workspace_id, scope, subject, key, value)
+    SELECT parents.workspace_id, parents.scope, CAST(opened.id AS text), parents.key, parents.value
+    FROM opened JOIN settings parents
+      ON parents.workspace_id = opened.workspace_id AND parents.scope = 'session'
+         AND parents.subject = CAST(opened.parent_id AS text)
+    ON CONFLICT (workspace_id, scope, subject, key) DO NOTHING
 ), cursor AS (
     INSERT INTO cursors (session_id) SELECT id FROM opened
     ON CONFLICT (session_id) DO NOTHING
@@ -113,16 +127,22 @@ _OPEN = text(
 )
 
 
+_LOOKS = 5
+
+
 def open_session(connection: Connection, spec: SessionSpec) -> OpenSession:
     """Find or make the session of `spec.key`, with its workspace, peers and cursor.
 
-    Where that key belongs to another source, the session of `spec.apart` is meant.
+    Where that key belongs to another source, the session of `spec.apart` is meant. Each statement
+    is to commit by itself. Raises StoreUnavailableError.
     """
     joins = spec.source is None or spec.source.startswith(f"{CHOSEN}:")
-    found = None
-    # None where another source took the key in the same moment; the next look sees it.
-    while found is None:
-        found = connection.execute(_OPEN, _parameters(spec, joins=joins)).one_or_none()
+    # None where another took the key, or made the workspace, in the same moment: the next look
+    # sees that.
+    looks = (connection.execute(_OPEN, _parameters(spec, joins=joins)) for _ in range(_LOOKS))
+    found = next((row for look in looks if (row := look.one_or_none()) is not None), None)
+    if found is None:
+        raise StoreUnavailableError(f"session {spec.key} cannot be opened: its name changes hands")
     return OpenSession(
         found.id,
         found.workspace_id,

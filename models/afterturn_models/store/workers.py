@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+MISSING_AFTER = 60.0  # seconds without a beat after which a worker counts as missing
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerBeat:
     """A worker as `status` shows it; ages are seconds, None where it never happened."""

@@ -14,10 +14,10 @@ from afterturn_models.tables.leased import LeasedColumns
 class Cursor(LeasedColumns, Base):
     """A session's cursor, a row apart from the session's: a claim never waits for a capture.
 
-    `prefetched_turn` is the last turn for which prefetches were sent, `context_turn` and
-    `dialectic_turn` the last for which either was, and `empty_dialectics` how many of the latter
-    in a row had nothing to say. `late` says that rows behind
-    the cursor are to be sent out of their turn.
+    `prefetched_turn` is the last turn whose prefetches were claimed, `context_turn` and
+    `dialectic_turn` the last for which either was fetched (0: before the first turn, -1: never),
+    and `empty_dialectics` how many answers in a row had nothing to say. `late` says that rows
+    behind the cursor are to be sent out of their turn.
     """
 
     __tablename__ = "cursors"
@@ -35,7 +35,7 @@ class Cursor(LeasedColumns, Base):
         ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True
     )
     prefetched_turn: Mapped[int] = mapped_column(server_default=text("0"))
-    context_turn: Mapped[int] = mapped_column(server_default=text("0"))
-    dialectic_turn: Mapped[int] = mapped_column(server_default=text("0"))
+    context_turn: Mapped[int] = mapped_column(server_default=text("-1"))
+    dialectic_turn: Mapped[int] = mapped_column(server_default=text("-1"))
     empty_dialectics: Mapped[int] = mapped_column(server_default=text("0"))
     late: Mapped[bool] = mapped_column(server_default=text("false"))

@@ -119,6 +119,38 @@ def test_what_postgres_refused_is_shown_with_its_place(
     assert "poison" not in shown
 
 
+def test_what_asking_has_cost(called, database_url, redis_url):
+    env = {**NOWHERE, "AFTERTURN_DATABASE_URL": database_url, "AFTERTURN_REDIS_URL": redis_url}
+    env["AFTERTURN_WORKSPACE"] = "w"
+    assert json.loads(called("status", "--json", env=env).stdout)["dialectic"] is None
+    with Memory.open(database_url=database_url, redis_url=redis_url, workspace="w") as memory:
+        memory.session(name="talk").begin_turn("a").end("b")
+    assert "Dialectic" not in called("status", env=env).stdout
+    with psycopg.connect(database_url, autocommit=True) as there:
+        there.execute(
+            "INSERT INTO settings (workspace_id, scope, subject, key, value)"
+            " SELECT id, 'workspace', '', 'dialecticCallsPerHour', '20' FROM workspaces"
+        )
+        there.execute(
+            "INSERT INTO dialectic_calls (workspace_id, peer, level, weight, outcome, times, at)"
+            " SELECT w.id, 'p' || n % 7, 'medium', 4, outcome, times, now() - age * interval '1 h'"
+            " FROM workspaces w, generate_series(1, 10) n, (VALUES ('answered', 1, 0),"
+            " ('failed', 1, 2), ('refused', 9, 0)) AS row (outcome, times, age)"
+        )
+    found = json.loads(called("status", "--json", env=env).stdout)["dialectic"]
+    assert found["hour"] == {
+        "calls": 10, "calls_limit": 20, "weight": 40, "weight_limit": 0,
+        "empty": 0, "unanswered": 0, "refused": 90,
+    }  # fmt: skip
+    assert (found["day"]["calls"], found["day"]["unanswered"]) == (20, 10)
+    assert (found["day"]["calls_limit"], len(found["peers"])) == (1000, 5)
+    assert (found["peers"][0]["peer"], found["peers"][0]["hour"]["calls_limit"]) == ("p1", 60)
+    shown = " ".join(called("status", env=env).stdout.split())
+    assert "Dialectic 10/20 calls, weight 40, 90 refused in the last hour;" in shown
+    assert "20/1000 calls, weight 80, 10 without an answer (an outage, a timeout)" in shown
+    assert "p1 2/60 calls" in shown
+
+
 @pytest.fixture
 def worker(stack_env, tmp_path):
     """Run `afterturn worker` as a user would."""

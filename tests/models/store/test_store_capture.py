@@ -242,7 +242,7 @@ def test_a_rows_own_reason_comes_before_all_others(desk, said):
     desk.capture(session, rows, given={"memoryMode": "local", "saveMessages": "true"})
     desk.capture(session, [said(local="noise"), said()], given={"saveMessages": "false"})
     assert [row.reason for row in desk.rows(session)] == [
-        "noise", "mode", None, "noise", "saveMessages",
+        "noise", "mode", "mode", "noise", "saveMessages",
     ]  # fmt: skip
 
 

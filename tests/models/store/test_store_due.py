@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
+
+from afterturn_models.policy.cadence import NEVER, Fetched
 from afterturn_models.store.due import (
+    claim_fetch,
     last_saved_index,
+    note_dialectic,
     raise_quiet,
     raise_to_end,
     take_due,
     take_prefetch,
+    unclaim_fetch,
 )
 
 HELD = {"writeFrequency": "session"}
@@ -179,22 +185,62 @@ def test_prefetches_wait_for_what_came_due_since(desk):
     desk.capture(session)
     assert desk.run(take_prefetch, session.id) is None
     settle(desk)
-    assert desk.run(take_prefetch, session.id) == 2
+    assert desk.run(take_prefetch, session.id) == Fetched(2)
     desk.capture(session, given=HELD)  # not due: what is settled is all that there is to see
-    assert desk.run(take_prefetch, session.id) == 3
+    assert desk.run(take_prefetch, session.id) == Fetched(3)
 
 
-def test_prefetches_fire_once_a_turn(desk, together):
+def test_prefetches_are_claimed_once_a_turn(desk, together):
     session = desk.open()
     assert desk.run(take_prefetch, session.id) is None
     for turn in (1, 2):
         desk.capture(session)
         settle(desk)
         found = together(lambda _: desk.run(take_prefetch, session.id), 8)
-        assert sorted(t for t in found if t is not None) == [turn]
+        assert [last.turn for last in found if last is not None] == [turn]
     desk.capture(session)
     desk.capture(session)
     settle(desk)
-    assert desk.run(take_prefetch, session.id) == 4
+    assert desk.run(take_prefetch, session.id) == Fetched(4)
     assert desk.run(take_prefetch, session.id) is None
     assert desk.run(take_prefetch, uuid.uuid4()) is None
+
+
+def test_a_claim_tells_what_was_fetched_before(desk):
+    session = desk.open()
+    desk.run(claim_fetch, session.id, "context", 0)
+    for _ in range(3):
+        desk.capture(session)
+    desk.run(claim_fetch, session.id, "dialectic", 2)
+    desk.run(note_dialectic, session.id, empty=True)
+    settle(desk)
+    assert desk.run(take_prefetch, session.id) == Fetched(3, 0, 2, 1)
+
+
+@pytest.mark.parametrize("kind", ["context", "dialectic"])
+def test_a_fetch_is_made_once_however_often_its_task_is_sent(desk, together, kind):
+    session = desk.open()
+    for turn, before in ((0, NEVER), (1, 0), (7, 1)):
+        found = together(lambda _, turn=turn: desk.run(claim_fetch, session.id, kind, turn), 6)
+        assert [one for one in found if one is not None] == [before]
+    assert desk.run(claim_fetch, session.id, kind, 6) is None  # a later one was made
+    assert desk.run(claim_fetch, uuid.uuid4(), kind, 1) is None
+
+
+def test_a_fetch_that_came_to_nothing_leaves_the_next_due(desk):
+    session = desk.open()
+    desk.run(claim_fetch, session.id, "dialectic", 3)
+    desk.run(claim_fetch, session.id, "dialectic", 5)
+    desk.run(unclaim_fetch, session.id, "dialectic", 5, 3)
+    assert desk.cursor(session).dialectic_turn == 3
+    desk.run(claim_fetch, session.id, "dialectic", 6)
+    desk.run(unclaim_fetch, session.id, "dialectic", 5, 3)  # late: another was made meanwhile
+    assert desk.cursor(session).dialectic_turn == 6
+    assert desk.cursor(session).context_turn == NEVER
+
+
+def test_answers_with_nothing_to_say_are_counted_until_one_has(desk):
+    session = desk.open()
+    for empty, count in ((True, 1), (True, 2), (False, 0), (False, 0), (True, 1)):
+        desk.run(note_dialectic, session.id, empty=empty)
+        assert desk.cursor(session).empty_dialectics == count

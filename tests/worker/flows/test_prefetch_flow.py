@@ -1,149 +1,188 @@
-"""What a prefetch asks Honcho, and what it never does."""
+"""What is read and asked after a turn and before the first, and what never is."""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from afterturn_models.errors import HonchoFailure, OutcomeUnknown
-from afterturn_models.prefetched import context_payload
-from afterturn_models.settings import Settings
-from afterturn_models.store.facts import SessionFacts, TurnFacts
+from afterturn_models.errors import StoreUnavailableError
+from afterturn_models.prefetched import context_payload, dialectic_payload
 from afterturn_models.values import ContextResult
-from afterturn_worker.flows.prefetch import (
-    MAX_QUERY,
-    dialectic_query,
-    prefetch_context,
-    prefetch_dialectic,
-)
+from afterturn_worker.flows.prefetch import LeftAloneError
 
-SESSION = uuid.uuid4()
-FACTS = TurnFacts(
-    SessionFacts(
-        workspace_id=1, workspace="w", honcho_session="s", user_peer="ann", agent_peer="bot"
-    ),
-    turn=3,
-    user_text="where do I live?",
-)
 KNOWN = ContextResult("lives in Lisbon", ("card",), "is a bot", "they talked")
-SETTINGS = Settings(contextTokens=1234, requestSeconds=7, chatSeconds=55)
+BOTH = ["context", "dialectic"]
 
 
-class Turns:
-    def __init__(self, facts: TurnFacts | None) -> None:
-        self._facts = facts
+class TestContext:
+    """What is read for the next turn."""
 
-    def last_turn(self, session_id: uuid.UUID) -> TurnFacts | None:
-        assert session_id == SESSION
-        return self._facts
+    def test_it_is_read_through_the_agents_eyes_within_the_budget(self, ground):
+        ground.honcho.known = KNOWN
+        ground.own = {"contextTokens": 1234, "recallAutomatic": "session"}
+        turn = ground.say("Where do I live?", "Hm.")
+        prepared = context_payload(turn, KNOWN, about="ann", tokens=1234, beside=200)
+        assert ground.context(turn) == prepared
+        (call,) = ground.honcho.calls
+        assert (call.on.user, call.on.agent, call.on.reach) == ("ann", "bot", "session")
+        assert call.arguments == {"tokens": 1234, "deadline": 9.0, "query": "Where do I live?"}
 
+    @pytest.mark.parametrize(("cadence", "cut"), [(1, True), (0, False)])
+    def test_it_leaves_room_for_an_answer_where_one_may_come(self, ground, cadence, cut):
+        whole = "word " * 190
+        ground.honcho.known = ContextResult(representation=whole)
+        ground.own = {"contextTokens": 250, "dialecticCadence": cadence}
+        found = ground.context(ground.say("Where do I live?", "Hm."))
+        assert (len(found["context"]["representation"]) < len(whole.strip())) is cut
 
-class Asked:
-    """A `HonchoPort` that notes what it is asked."""
+    def test_nobody_is_searched_for_by_thanks(self, ground):
+        ground.context(ground.say("Thanks!", "Hm."))
+        assert ground.honcho.calls[0].arguments["query"] is None
 
-    def __init__(self, answer: str | None = "Lisbon", failure: HonchoFailure | None = None) -> None:
-        self.calls: list[dict[str, Any]] = []
-        self._answer = answer
-        self._failure = failure
+    def test_nor_by_local_text(self, ground):
+        turn = ground.say("my secret question", "Hm.")
+        ground.sql("UPDATE messages SET delivery = 'local', reason = 'mode' WHERE role = 'user'")
+        assert ground.context(turn) is not None
+        assert ground.honcho.calls[0].arguments["query"] is None
 
-    def context(self, workspace: str, session: str, **more: Any) -> ContextResult:
-        self._note(workspace, session, more)
-        return KNOWN
-
-    def ask(self, workspace: str, session: str, **more: Any) -> str | None:
-        self._note(workspace, session, more)
-        return self._answer
-
-    def _note(self, workspace: str, session: str, more: dict[str, Any]) -> None:
-        self.calls.append({"place": (workspace, session), **more})
-        if self._failure:
-            raise self._failure
-
-
-BOTH = pytest.mark.parametrize("prefetch", [prefetch_context, prefetch_dialectic])
-
-
-@BOTH
-@pytest.mark.parametrize("turn", [2, 4])
-def test_another_turns_prefetch_asks_nothing(prefetch, turn: int) -> None:
-    honcho = Asked()
-    assert prefetch(SESSION, turn, Turns(FACTS), honcho, SETTINGS) is None
-    assert not honcho.calls
+    def test_it_may_be_read_again(self, ground):
+        """A session is opened again, or the task ran twice: it costs no LLM call."""
+        turn = ground.say("Where do I live?", "Hm.")
+        assert ground.context(turn) == ground.context(turn) is not None
 
 
-@BOTH
-def test_a_session_that_is_gone_asks_nothing(prefetch) -> None:
-    honcho = Asked()
-    assert prefetch(SESSION, 3, Turns(None), honcho, SETTINGS) is None
-    assert not honcho.calls
+class TestDialectic:
+    """What is asked for the next turn."""
+
+    def test_it_is_asked_about_what_was_said(self, ground):
+        ground.honcho.answers.append("Lisbon")
+        turn = ground.say("Where do I live?", "Hm.")
+        assert ground.dialectic(turn) == dialectic_payload(turn, "Lisbon", about="ann")
+        (call,) = ground.honcho.calls
+        assert call.arguments["query"].endswith("Where do I live?")
+        assert call.arguments["level"] == "low"
+        assert call.arguments["deadline"] <= 9.0
+
+    @pytest.mark.parametrize(("length", "level"), [(119, "low"), (120, "medium"), (400, "high")])
+    def test_the_level_follows_the_message_and_not_our_phrasing(self, ground, length, level):
+        ground.dialectic(ground.say("x" * length, "Hm."))
+        assert ground.honcho.calls[0].arguments["level"] == level
+
+    @pytest.mark.parametrize("rewrite", [True, False])
+    def test_a_rewritten_query_carries_the_turn_before(self, ground, rewrite):
+        ground.own = {"queryRewrite": rewrite}
+        ground.say("Where are my red keys?", "On the shelf.")
+        ground.dialectic(ground.say("And the blue ones?", "Hm."))
+        query = ground.honcho.calls[0].arguments["query"]
+        assert ("Where are my red keys?\nOn the shelf." in query) is rewrite
+        assert query.endswith("And the blue ones?")
+
+    def test_an_answer_is_cut_for_the_prompt(self, ground):
+        ground.own = {"dialecticMaxChars": 50}
+        ground.honcho.answers.append("word " * 100)
+        found = ground.dialectic(ground.say("Where do I live?", "Hm."))
+        assert len(found["dialectic"]) <= 50
+        assert found["dialectic"].endswith("word…")
+
+    def test_local_text_is_never_a_query(self, ground):
+        turn = ground.say("my secret question", "Hm.")
+        ground.sql("UPDATE messages SET delivery = 'local', reason = 'mode' WHERE role = 'user'")
+        assert "dialectic" not in ground.fired()
+        assert ground.dialectic(turn) is None
+        assert not ground.honcho.calls
+
+    def test_a_turn_is_asked_about_once(self, ground):
+        """The second run leaves the first one's result where it is."""
+        ground.honcho.answers.extend(["Lisbon", "Lisbon"])
+        turn = ground.say("Where do I live?", "Hm.")
+        assert ground.dialectic(turn)
+        with pytest.raises(LeftAloneError):
+            ground.dialectic(turn)
+        assert len(ground.honcho.calls) == 1
+
+    def test_an_answer_outlives_a_postgres_that_goes_away_meanwhile(self, ground, monkeypatch):
+        def away(*args, **more):
+            raise StoreUnavailableError("away")
+
+        monkeypatch.setattr(ground.store, "note_dialectic", away)
+        ground.honcho.answers.append("Lisbon")
+        assert ground.dialectic(ground.say("Where do I live?", "Hm.")) is not None
+
+    def test_the_budget_of_the_session_holds(self, ground):
+        ground.profile(given={"dialecticPeerCallsPerDay": 1})
+        ground.honcho.answers.extend(["Lisbon", "Porto"])
+        assert ground.dialectic(ground.say("Where do I live?", "Hm."))
+        assert ground.dialectic(ground.say("Where did I live?", "Hm.")) is None
+        assert ground.outcomes() == ["answered", "refused"]
 
 
-@BOTH
-def test_an_outage_is_not_nothing_known(prefetch) -> None:
-    with pytest.raises(OutcomeUnknown):
-        prefetch(SESSION, 3, Turns(FACTS), Asked(failure=OutcomeUnknown("500")), SETTINGS)
+class TestBeforeTheFirstTurn:
+    """Pre-warm: a session opens, and nothing has been said."""
+
+    def test_context_is_read(self, ground):
+        ground.honcho.known = KNOWN
+        assert ground.context(0) == context_payload(0, KNOWN, about="ann", beside=200)
+        assert ground.honcho.calls[0].arguments["query"] is None
+
+    def test_the_dialectic_is_asked_in_general_at_the_floor_in_one_pass(self, ground):
+        ground.own = {"dialecticDepth": 3, "dialecticReasoningLevel": "minimal"}
+        ground.honcho.answers.append("Likes tea.")
+        assert ground.dialectic(0) == dialectic_payload(0, "Likes tea.", about="ann")
+        made, asked = ground.honcho.calls
+        assert made.method == "note_session"  # Honcho answers 404 in a session that it has not
+        assert asked.arguments["level"] == "minimal"
+        assert "begins" in asked.arguments["query"]
+
+    def test_once_a_session(self, ground):
+        assert ground.dialectic(0) is None  # nothing known
+        with pytest.raises(LeftAloneError):
+            ground.dialectic(0)
+        assert len(ground.honcho.asked("ask")) == 1
+
+    def test_and_the_first_turn_fires_all_the_same(self, ground):
+        ground.own = {"dialecticCadence": 5, "contextCadence": 5}
+        ground.context(0)
+        ground.dialectic(0)
+        ground.say("Where do I live?", "Hm.")
+        assert ground.fired() == BOTH
+        assert ground.cursor()["empty_dialectics"] == 0  # it says nothing of what comes
+
+    def test_not_once_something_was_said(self, ground):
+        ground.say("Where do I live?", "Hm.")
+        assert ground.dialectic(0) is None
+        assert ground.context(0) is None
+        assert not ground.honcho.calls
+
+    @pytest.mark.parametrize(
+        "said", [{"userMemoryMode": "local"}, {"memoryMode": "local"}, {"saveMessages": "false"}]
+    )
+    def test_of_a_local_user_nothing_is_asked_nor_made_at_honcho(self, ground, said):
+        ground.profile(given=said)
+        assert ground.dialectic(0) is None
+        assert not ground.honcho.calls
+        assert ground.context(0) is not None
+
+    def test_a_session_opened_again_is_read_again(self, ground):
+        ground.own = {"contextCadence": 5}
+        for _ in range(2):
+            turn = ground.say("Where do I live?", "Hm.")
+        assert ground.context(turn) is not None
+        ground.say("Where do I live?", "Hm.")
+        assert "context" not in ground.fired()  # and its cadence counts from there
 
 
-def test_context_is_read_through_the_agents_eyes_within_the_budget() -> None:
-    honcho = Asked()
-    found = prefetch_context(SESSION, 3, Turns(FACTS), honcho, SETTINGS)
-    assert found == context_payload(3, KNOWN, about="ann")
-    assert honcho.calls == [
-        {"place": ("w", "s"), "user": "ann", "agent": "bot", "tokens": 1234, "deadline": 7}
-    ]
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("turn", [1, 3])
+def test_another_turns_prefetch_asks_nothing(ground, kind, turn):
+    for _ in range(2):
+        ground.say("Where do I live?", "Hm.")
+    assert getattr(ground, kind)(turn) is None
+    assert not ground.honcho.calls
 
 
-def test_the_dialectic_is_asked_about_what_was_said() -> None:
-    honcho = Asked()
-    found = prefetch_dialectic(SESSION, 3, Turns(FACTS), honcho, SETTINGS)
-    assert found == {"turn": 3, "about": "ann", "dialectic": "Lisbon"}
-    (call,) = honcho.calls
-    assert call.pop("query").endswith("where do I live?")
-    assert call == {
-        "place": ("w", "s"),
-        "user": "ann",
-        "agent": "bot",
-        "level": "low",
-        "deadline": 55,
-    }
-
-
-def test_local_text_is_never_a_query_and_context_is_read_all_the_same() -> None:
-    local, honcho = Turns(replace(FACTS, user_text=None)), Asked()
-    assert prefetch_dialectic(SESSION, 3, local, honcho, SETTINGS) is None
-    assert not honcho.calls
-    assert prefetch_context(SESSION, 3, local, honcho, SETTINGS)
-    assert "query" not in honcho.calls[0]
-
-
-@pytest.mark.parametrize("answer", [None, ""])
-def test_an_answer_that_says_nothing_is_none(answer: str | None) -> None:
-    assert prefetch_dialectic(SESSION, 3, Turns(FACTS), Asked(answer), SETTINGS) is None
-
-
-@pytest.mark.parametrize("said", ["x" * 50_000, "\U0001f600" * 50_000, ""])
-def test_a_query_fits_honchos_limit(said: str) -> None:
-    query = dialectic_query(said)
-    assert len(query) <= MAX_QUERY
-    assert query.endswith(said[:9000])
-
-
-@pytest.mark.parametrize(
-    ("length", "floor", "level"),
-    [
-        (119, "low", "low"),
-        (120, "low", "medium"),
-        (400, "low", "high"),
-        (400, "high", "high"),
-        (10, "minimal", "minimal"),
-    ],
-)
-def test_the_level_follows_the_message(length: int, floor: str, level: str) -> None:
-    honcho = Asked()
-    settings = Settings(dialecticReasoningLevel=floor)
-    turns = Turns(replace(FACTS, user_text="x" * length))
-    prefetch_dialectic(SESSION, 3, turns, honcho, settings)
-    assert honcho.calls[0]["level"] == level
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_session_that_is_gone_asks_nothing(ground, kind):
+    ground.session = ground.gone() or uuid.uuid4()
+    assert getattr(ground, kind)(0) is None
+    assert not ground.honcho.calls

@@ -180,9 +180,6 @@ class TestIds:
             lambda: client.find("w", bad, [row.id], deadline=5),
             lambda: client.add_peers("w", bad, {"a": USER_OBSERVING}, deadline=5),
             lambda: client.add_peers("w", "s", {bad: USER_OBSERVING}, deadline=5),
-            lambda: client.context("w", bad, user="a", agent="b", tokens=100, deadline=5),
-            lambda: client.context("w", "s", user=bad, agent="b", tokens=100, deadline=5),
-            lambda: client.ask("w", "s", user="a", agent=bad, query="q", level="low", deadline=5),
             lambda: client.check(bad, deadline=5),
         ]
         for call in calls:
@@ -215,7 +212,7 @@ class TestFind:
             warm.find(workspace, "s", [uuid.uuid4()], deadline=5)
 
 
-class TestReading:
+class TestPeers:
     def test_peers_join_with_their_settings_before_their_first_message(
         self, client, honcho, workspace
     ):
@@ -229,50 +226,6 @@ class TestReading:
             "ann": (True, False),
             "bot": (True, True),
         }
-
-    def test_context_of_what_does_not_exist_is_empty(self, client, workspace):
-        known = client.context(workspace, "s", user="ann", agent="bot", tokens=1000, deadline=10)
-        assert not known
-
-    def test_context_and_answer_know_what_was_said(self, client, workspace):
-        peers = {"ann": USER_OBSERVING, "bot": AGENT_OBSERVING}
-        client.add_peers(workspace, "s", peers, deadline=10)
-        said = [message(content="I live in Lisbon.")]
-        client.send(workspace, "s", said, deadline=10)
-        known = client.context(workspace, "s", user="ann", agent="bot", tokens=1000, deadline=10)
-        assert "Lisbon" in known.representation, known
-        answer = client.ask(
-            workspace,
-            "s",
-            user="ann",
-            agent="bot",
-            query="Where do I live? Lisbon?",
-            level="low",
-            deadline=10,
-        )
-        assert "Lisbon" in (answer or "")
-
-    def test_nobody_is_asked_about_someone_unknown(self, client, workspace):
-        assert (
-            client.ask(
-                workspace, "s", user="ann", agent="bot", query="who?", level="low", deadline=10
-            )
-            is None
-        )
-
-    def test_an_outage_is_not_nothing_known(self, warm, honcho, workspace):
-        honcho.control.add_rule("status", path=".*(chat|context|representation)", status=503)
-        with pytest.raises(OutcomeUnknown):
-            warm.context(workspace, "s", user="ann", agent="bot", tokens=1000, deadline=5)
-        with pytest.raises(OutcomeUnknown):
-            warm.ask(workspace, "s", user="a", agent="b", query="q", level="low", deadline=5)
-
-    def test_a_long_chat_may_take_its_time_and_no_more(self, warm, honcho, workspace):
-        honcho.control.add_rule("hang", path=".*/chat")
-        began = time.monotonic()
-        with pytest.raises(OutcomeUnknown):
-            warm.ask(workspace, "s", user="a", agent="b", query="q", level="low", deadline=0.5)
-        assert time.monotonic() - began < 2
 
 
 class TestKey:

@@ -27,8 +27,11 @@ from afterturn_models.errors import (
 )
 from afterturn_models.values import USER_OBSERVING, Outgoing, Role
 from afterturn_worker.honcho.client import HonchoClient
+from afterturn_worker.honcho.recall_port import View
 from support.raw_server import RawServer, answering, read_request
+from support.recall_calls import RECALL
 
+CALLS = [call.ask for call in RECALL]
 AT = datetime(2025, 1, 1, tzinfo=UTC)
 SECRET = "the-secret-word"
 
@@ -152,11 +155,8 @@ class TestNoHoncho:
                 lambda: send(client),
                 lambda: client.find("w", "s", [uuid.uuid4()], deadline=5),
                 lambda: client.add_peers("w", "s", {"ann": USER_OBSERVING}, deadline=5),
-                lambda: client.context("w", "s", user="a", agent="b", tokens=100, deadline=5),
-                lambda: client.ask(
-                    "w", "s", user="a", agent="b", query="q", level="low", deadline=5
-                ),
                 lambda: client.check("w", deadline=5),
+                *(lambda call=call: call(client, View("w", "s", "a", "b")) for call in CALLS),
             ]
             for call in calls:
                 error, found = outcome(call)

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
+    from afterturn_models.policy.cadence import Fetched, Kind
+    from afterturn_models.recall_settings import RecallSettings
+    from afterturn_models.store.dialectic import Ask
     from afterturn_models.store.facts import SessionFacts, TurnFacts
     from afterturn_models.values import (
         Claim,
@@ -123,7 +126,23 @@ class Unpaced:
         """Pause nobody."""
 
 
-class TurnStore(Protocol):
+class DialecticStore(Protocol):
+    """The dialectic's account, which every call to it is entered in first."""
+
+    def grant_call(self, ask: Ask, settings: RecallSettings) -> tuple[int | None, str]:
+        """Enter a call: its number, or None and a sentence that says why it is refused."""
+        ...
+
+    def settle_call(self, call: int, outcome: str) -> None:
+        """Note what came of a call: `answered`, `empty` or `failed`."""
+        ...
+
+    def give_back_call(self, call: int) -> None:
+        """Strike a call out that certainly never reached Honcho."""
+        ...
+
+
+class TurnStore(DialecticStore, Protocol):
     """What a prefetch needs of Postgres."""
 
     def last_turn(self, session_id: UUID) -> TurnFacts | None:
@@ -132,4 +151,20 @@ class TurnStore(Protocol):
 
     def session_facts(self, session_id: UUID) -> SessionFacts | None:
         """Read what recall needs to know of a session; None where it is gone."""
+        ...
+
+    def take_prefetch(self, session_id: UUID) -> Fetched | None:
+        """Claim the prefetches of the last turn; None where they are claimed, or not due yet."""
+        ...
+
+    def claim_fetch(self, session_id: UUID, kind: Kind, turn: int) -> int | None:
+        """Note a fetch for `turn`; gives the turn of the one before it, None where it was noted."""
+        ...
+
+    def unclaim_fetch(self, session_id: UUID, kind: Kind, turn: int, before: int) -> None:
+        """Take that back: the fetch came to nothing, and the next turn's is due."""
+        ...
+
+    def note_dialectic(self, session_id: UUID, *, empty: bool) -> None:
+        """Count an answer that had nothing to say; one that had begins the count again."""
         ...

@@ -6,24 +6,18 @@ from typing import TYPE_CHECKING
 
 from afterturn_models.errors import Rejected
 from afterturn_models.policy.batch import MAX_MESSAGES
-from afterturn_models.policy.ids import is_valid_id
-from afterturn_models.values import (
-    AGENT_OBSERVING,
-    USER_OBSERVING,
-    Intent,
-    Observing,
-    Outgoing,
-    Role,
-)
+from afterturn_models.values import Intent, Outgoing
 from afterturn_worker.flows.failures import as_sent, narrowed
+from afterturn_worker.flows.introducing import Introducing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
     from uuid import UUID
 
+    from afterturn_worker.flows.introducing import SyncHoncho
     from afterturn_worker.flows.lease import Lease
     from afterturn_worker.flows.ports import PacePort, SyncStore
-    from afterturn_worker.honcho.port import HonchoPort
 
 
 class NotNow(Exception):  # noqa: N818 - nothing went wrong
@@ -38,15 +32,26 @@ class Poster:
     """Looks for rows at Honcho and sends them, for the holder of one lease."""
 
     def __init__(
-        self, lease: Lease, store: SyncStore, honcho: HonchoPort, pace: PacePort, *, late: bool
+        self,
+        lease: Lease,
+        store: SyncStore,
+        honcho: SyncHoncho,
+        pace: PacePort,
+        *,
+        late: bool,
+        own: Mapping[str, Any],
     ) -> None:
-        """Send for a task that also does (`late`) what can wait behind every turn."""
+        """Send for a task that also does (`late`) what can wait behind every turn.
+
+        `own` are the worker's settings, behind all that is said of the session.
+        """
         self._lease = lease
         self._claim = lease.claim
         self._store = store
         self._honcho = honcho
         self._pace = pace
         self._can_wait = late
+        self._introducing = Introducing(lease.claim, own)
 
     def found(self, rows: Sequence[Outgoing]) -> set[UUID]:
         """Tell which rows, all of one session of Honcho, are there."""
@@ -90,20 +95,14 @@ class Poster:
         return [row for row in found if row.content is not None]
 
     def _introduce(self, rows: Sequence[Outgoing]) -> None:
-        """Add peers before their first message, which would join them without configuration.
-
-        What is no id is left to the message that has it, which is refused for it alone.
-        """
+        """Introduce to Honcho whoever it has not been told of."""
         workspace, session = self._claim.workspace, rows[0].honcho_session
-        speakers = {row.peer: _observing(row.role) for row in rows if is_valid_id(row.peer)}
-        unknown = self._store.unknown_members(workspace, session, speakers)
-        if not unknown:
-            return
-        # The agent joins with the first message, whoever speaks: it is the one who observes.
-        joining = {peer: speakers[peer] for peer in unknown}
-        joining.setdefault(self._claim.agent_peer, AGENT_OBSERVING)
-        self._honcho.add_peers(workspace, session, joining, deadline=self._lease.time_left())
-        self._store.note_members(workspace, session, joining)
+        wanted = self._introducing.wanted(rows)
+        unknown = self._store.unknown_members(workspace, session, wanted)
+        if unknown:
+            joining = {name: each for name, each in wanted.items() if name in unknown}
+            self._introducing.introduce(self._honcho, session, joining, self._lease.time_left)
+            self._store.note_members(workspace, session, joining)
 
     def _taken(self, rows: Sequence[Outgoing], intent: Intent) -> bool:
         try:
@@ -138,7 +137,3 @@ class Poster:
             )
         finally:
             self._pace.leave(place)
-
-
-def _observing(role: Role) -> Observing:
-    return USER_OBSERVING if role is Role.USER else AGENT_OBSERVING

@@ -20,11 +20,12 @@ from afterturn_worker.flows.ports import Unpaced
 from afterturn_worker.flows.posting import NotNow, Poster
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
     from uuid import UUID
 
+    from afterturn_worker.flows.introducing import SyncHoncho
     from afterturn_worker.flows.ports import PacePort, SyncStore
-    from afterturn_worker.honcho.port import HonchoPort
 
 _READ = 200  # rows at a time: a full batch and what stays here in between
 _LONGEST_PAUSE = 60.0  # seconds for which one 429 holds every worker back
@@ -33,10 +34,11 @@ _LONGEST_PAUSE = 60.0  # seconds for which one 429 holds every worker back
 def sync_session(
     session_id: UUID,
     store: SyncStore,
-    honcho: HonchoPort,
+    honcho: SyncHoncho,
     limits: SyncLimits,
     *,
     late: bool = False,
+    own: Mapping[str, Any] | None = None,
     pace: PacePort | None = None,
     again: Callable[[float], None] = lambda _seconds: None,
     clock: Callable[[], float] = time.monotonic,
@@ -44,9 +46,10 @@ def sync_session(
 ) -> Standing:
     """Bring a session to where everything due is settled, as far as it can be done now.
 
-    With `late`, rows out of their turn are sent as well, behind those in turn. `again` is told in
-    how many seconds to come back where only the pace of all workers stood in the way. Safe to run
-    twice, delayed, or beside its twin. Raises StoreUnavailableError where Postgres
+    With `late`, rows out of their turn are sent as well, behind those in turn. `own` are the
+    worker's settings of recall, which say who observes whom where nobody else does. `again` is
+    told in how many seconds to come back where only the pace of all workers stood in the way.
+    Safe to run twice, delayed, or beside its twin. Raises StoreUnavailableError where Postgres
     cannot be reached: the lease then runs out, and the relay comes back to it.
     """
     asked = clock()
@@ -55,7 +58,7 @@ def sync_session(
         return store.standing(session_id)
     lease = Lease(store, claim, limits, clock, leased_from=asked)
     pace = pace or Unpaced()
-    poster = Poster(lease, store, honcho, pace, late=late)
+    poster = Poster(lease, store, honcho, pace, late=late, own=own or {})
     try:
         return _left(lease, _Run(lease, store, poster, late=late), pace, again, jitter)
     except LeaseLostError:

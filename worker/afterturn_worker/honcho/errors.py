@@ -50,7 +50,7 @@ def our_errors(url: str) -> Iterator[None]:
         yield
     except HonchoError as error:
         raise _translated(error, url) from None
-    except (ValidationError, TypeError, KeyError, AttributeError) as error:
+    except (ValidationError, TypeError, LookupError, AttributeError) as error:
         kind = type(error).__name__
         raise OutcomeUnknown(f"{url} answers what no Honcho answers ({kind})") from None
 

@@ -25,14 +25,15 @@ def honcho_key(env: Mapping[str, str] = os.environ) -> str | None:
     """
     for variable in _VARIABLES:
         if key := env.get(variable, "").strip():
-            return _checked(key, variable)
+            return checked(key, variable)
     for path in (home(env) / "config.json", Path.home() / ".honcho" / "config.json"):
         if key := (_from_file(path) or "").strip():
-            return _checked(key, str(path))
+            return checked(key, str(path))
     return None
 
 
-def _checked(key: str, place: str) -> str:
+def checked(key: str, place: str) -> str:
+    """Give `key` as it is; raises ConfigurationError where it cannot stand in a header."""
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigurationError(
             f"{place} holds a Honcho key with characters that no key has; copy it again"

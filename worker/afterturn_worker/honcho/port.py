@@ -1,4 +1,4 @@
-"""The port: what afterturn asks of a Honcho, in our own values and errors.
+"""The write side of the port: what afterturn does at a Honcho, in our own values and errors.
 
 Every method raises a kind of `HonchoFailure`; `NotStored` and `OutcomeUnknown` say what a
 failed write came to. Ids that are not `[A-Za-z0-9_-]{1,100}` raise InvalidIdError unsent.
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
-    from afterturn_models.values import ContextResult, Observing, Outgoing
+    from afterturn_models.values import Observing, Outgoing
 
 
 class HonchoPort(Protocol):
@@ -43,29 +43,6 @@ class HonchoPort(Protocol):
         self, workspace: str, session: str, rows: Sequence[UUID], *, deadline: float
     ) -> list[UUID]:
         """Give the rows that the session holds in its order, each as often as it is there."""
-        ...
-
-    def context(
-        self, workspace: str, session: str, *, user: str, agent: str, tokens: int, deadline: float
-    ) -> ContextResult:
-        """Read what is known of `user` as `agent` sees them, of the agent itself, and the summary.
-
-        What does not exist yet is empty. `deadline` bounds each request.
-        """
-        ...
-
-    def ask(
-        self,
-        workspace: str,
-        session: str,
-        *,
-        user: str,
-        agent: str,
-        query: str,
-        level: str,
-        deadline: float,
-    ) -> str | None:
-        """Ask the dialectic what `agent` knows of `user`; None where it knows nothing."""
         ...
 
     def check(self, workspace: str, *, deadline: float) -> None:

@@ -1,8 +1,8 @@
 """The recall side of the port: what a Honcho knows, asked for and corrected.
 
 Every method raises a kind of `HonchoFailure`, except that what does not exist yet is empty: an
-outage is never "nothing known". Ids are checked as in `HonchoPort`; `deadline` (seconds) bounds
-each request.
+outage is never "nothing known". Ids are checked as in `HonchoPort`, and text that Honcho cannot take
+raises Rejected unsent. `deadline` (seconds) bounds a whole call, however many requests it makes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 About = Literal["user", "agent"]
 By = Literal["user", "agent", "all"]
+Reach = Literal["session", "scope", "workspace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,19 @@ class View:
     session: str
     user: str
     agent: str
-    reach: Literal["session", "scope", "workspace"] = "workspace"
+    reach: Reach = "workspace"
     scope: str | None = None
     alone: bool = False
 
     def peer(self, about: About) -> str:
         """Give the peer that `about` means."""
         return self.user if about == "user" else self.agent
+
+    def reaches(self, about: About) -> Reach:
+        """Tell how far recall about a peer reaches: a scope without a name is the session."""
+        if (about == "agent" and self.alone) or (self.reach == "scope" and self.scope is None):
+            return "session"
+        return self.reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,10 @@ class RecallPort(Protocol):
 
     def describe(self, view: View, *, deadline: float) -> dict[str, Any]:
         """Give {summary: str, peers: [str]} of the session as Honcho has it."""
+        ...
+
+    def pending(self, view: View, about: About, *, deadline: float) -> int:
+        """Count the units of work that are left until Honcho has derived what a peer said."""
         ...
 
     def join_scope(self, workspace: str, scope: str, session: str, *, deadline: float) -> None:

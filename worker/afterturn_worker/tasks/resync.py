@@ -14,6 +14,7 @@ from afterturn_models.values import Postponement, Standing
 from afterturn_worker.boundary import outcomes
 from afterturn_worker.flows.resync import verify_part
 from afterturn_worker.flows.sync import sync_session
+from afterturn_worker.flows.views import own_word
 from afterturn_worker.resources import resources
 from afterturn_worker.sending import send_or_leave
 
@@ -57,7 +58,8 @@ def _work(process: Resources, known: Part, job: UUID, session: UUID) -> Standing
     except ConfigurationError as error:
         return _leave_to_others(process.copy_store(job, None), session, process, error)
     store = process.copy_store(job, workspace)
-    return sync_session(session, store, honcho, process.bulk_limits)
+    own = own_word(process.settings)
+    return sync_session(session, store, honcho, process.bulk_limits, own=own)
 
 
 def _leave_to_others(

@@ -10,7 +10,9 @@ from celery import shared_task
 from afterturn_models import signatures
 from afterturn_models.values import Standing
 from afterturn_worker.boundary import outcomes
+from afterturn_worker.flows.prefetch import due_fetches
 from afterturn_worker.flows.sync import sync_session
+from afterturn_worker.flows.views import own_word
 from afterturn_worker.resources import resources
 from afterturn_worker.sending import send_or_leave
 
@@ -38,6 +40,7 @@ def sync(self: Task[Any, Any], session_id: str, late: bool = False) -> dict[str,
             process.honcho,
             process.bulk_limits if late else process.limits,
             late=late,
+            own=own_word(process.settings),
             pace=process.pace,
             again=lambda seconds: _come_back(self.app, session, seconds, late=late),
         )
@@ -50,10 +53,8 @@ def sync(self: Task[Any, Any], session_id: str, late: bool = False) -> dict[str,
 
 
 def _prefetch(app: Celery, process: Resources, session: UUID) -> None:
-    turn = process.store.take_prefetch(session)
-    if turn is not None:
-        send_or_leave(app, signatures.prefetch_context(session, turn))
-        send_or_leave(app, signatures.prefetch_dialectic(session, turn))
+    for fetch in due_fetches(session, process.store, own_word(process.settings)):
+        send_or_leave(app, fetch)
 
 
 def _go_on(app: Celery, session: UUID, *, late: bool) -> None:

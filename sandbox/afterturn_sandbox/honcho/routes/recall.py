@@ -35,9 +35,10 @@ def allowlist(entries: list[Any], field: str, must: str | None) -> list[str]:
     return list(dict.fromkeys(entries))
 
 
-def _filtered_sessions(body: Recall) -> list[str] | None:
+def _allowed(body: Recall) -> list[str] | None:
+    """Return the sessions that the filters confine a view to; None for every one."""
     if body.filters is None:
-        return [body.session_id] if body.session_id else None
+        return None
     if set(body.filters) != {"session_id"}:
         raise invalid(f"the filters here name sessions by 'session_id', not {sorted(body.filters)}")
     value = body.filters["session_id"]
@@ -46,8 +47,7 @@ def _filtered_sessions(body: Recall) -> list[str] | None:
     entries = [value] if isinstance(value, str) else value
     if not isinstance(entries, list):
         raise invalid("filters.session_id takes one id, a list of them, or a list under 'in'")
-    allowed = allowlist(entries, "filters.session_id", body.session_id)
-    return [body.session_id] if body.session_id else allowed
+    return allowlist(entries, "filters.session_id", body.session_id)
 
 
 def _check_scope(call: Call, body: Recall) -> None:
@@ -59,14 +59,13 @@ def _check_scope(call: Call, body: Recall) -> None:
         raise unauthorized("a scope is asked with a key for the workspace, or an admin's")
 
 
-def _view(call: Call, body: Recall) -> knowledge.View | None:
+def _view(call: Call, body: Recall, only: list[str] | None) -> knowledge.View | None:
     name = call.params["peer_id"]
     target = body.target or name
     store = call.state.store
     home = records.find_workspace(store, call.workspace)
     action = "A scope neither observes by itself nor is observed."
     records.reject_scopes(store, home, [name, target], action)
-    only = _filtered_sessions(body)
     _check_scope(call, body)
     return knowledge.view_of(call.state, call.workspace, name, target, only, body.scope)
 
@@ -74,7 +73,8 @@ def _view(call: Call, body: Recall) -> knowledge.View | None:
 def representation(call: Call) -> Reply:
     """POST …/peers/{peer_id}/representation: empty text when nothing is known."""
     body = call.parse(RepresentationGet)
-    view = _view(call, body)
+    allowed = _allowed(body)
+    view = _view(call, body, [body.session_id] if body.session_id else allowed)
     most = body.max_conclusions
     text = knowledge.represent(call.state, view, body.search_query, most) if view else ""
     return Reply({"representation": text})
@@ -118,7 +118,8 @@ def chat(call: Call) -> Reply:
     if body.session_id:
         session = records.require_session(store, call.workspace, body.session_id)
         _check_member(call, session)
-    view = _view(call, body)
+    # As in Honcho's own source, a session lends its history and confines nothing: filters do.
+    view = _view(call, body, _allowed(body))
     content = knowledge.answer(call.state, view, body.query) if view else None
     if body.response_format is not None:
         content = json.dumps(_shaped(body.response_format, content or ""), ensure_ascii=False)

@@ -197,13 +197,14 @@ def _target_part(call: Call, asked: SessionContextQuery) -> tuple[str, list[str]
     if call.identity.peer not in {None, observer}:
         raise unauthorized()
     only = _only(call, asked)
-    records.require_peer(call.state.store, call.workspace, observer)
+    eye = records.require_peer(call.state.store, call.workspace, observer)
     view = knowledge.view_of(call.state, call.workspace, observer, target, only, asked.scope)
-    if view is None:
-        return "", None
-    text = knowledge.represent(call.state, view, asked.search_query, asked.max_conclusions)
+    text = ""
+    if view:  # else the target is not there yet, and only its card may be
+        eye = view.observer
+        text = knowledge.represent(call.state, view, asked.search_query, asked.max_conclusions)
     # A card has no session of its own, so a confined view goes without it.
-    card = None if only is not None else knowledge.read_card(call.state, view.observer, target)
+    card = None if only is not None else knowledge.read_card(call.state, eye, target)
     return text, card
 
 

@@ -1,0 +1,86 @@
+"""Recollection: what one session recalls, under what holds for it, and where in a prompt it goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from afterturn.in_force import InForce
+from afterturn.injection import Injection
+from afterturn.prompt import system_header
+from afterturn.recalling import Moment, Recaller
+
+if TYPE_CHECKING:
+    from afterturn.injection import Placed
+    from afterturn.services import Services
+    from afterturn_models.store.sessions import OpenSession, SessionSpec
+    from afterturn_models.values import Captured
+
+
+class Recollection:
+    """A session's side of recall. Nothing of it raises, and nothing waits unless it was told to.
+
+    Turns begin one after the other, under the session's lock; all else may come from any thread.
+    """
+
+    def __init__(self, services: Services, spec: SessionSpec, opened: OpenSession | None) -> None:
+        """Begin with `opened`; None while Postgres is away, and what this agent was told holds."""
+        self._services = services
+        self._spec = spec
+        self._recaller = Recaller(services)
+        self.in_force = InForce.of(spec, opened)
+        self._private = self.in_force.private
+        header = system_header(spec.key, spec.agent_peer, mode=self.in_force.user_mode)
+        self._injection = Injection(header)
+        if opened is not None:
+            self._resume(opened, warm=True)
+
+    def system(self, about: str) -> str:
+        """Give what belongs into the system prompt of whoever speaks: the same bytes each time."""
+        return self._injection.system(about)
+
+    def place(
+        self, opened: OpenSession | None, text: str, *, about: str, wait: float, origin: str | None
+    ) -> Placed:
+        """Recall for a turn that begins with `text`, and put it where it belongs."""
+        settings, injection = self.in_force.settings, self._injection
+        if opened is None:
+            return injection.place(None, about, settings)
+        sync = settings.recall_sync and injection.wants(settings)
+        said = self._askable(text, origin) if wait or sync else None
+        if said is not None and sync:
+            wait = wait or settings.recall_sync_seconds
+        recall = self._recaller.recall(opened.id, settings, Moment(about, said, wait))
+        return injection.place(recall, about, settings)
+
+    def learned(self, opened: OpenSession, *, warm: bool) -> None:
+        """Go on under what Postgres says of a session that was opened while it was away."""
+        self.in_force = InForce.of(self._spec, opened)
+        self._private = self.in_force.private
+        self._resume(opened, warm=warm)
+
+    def restarted(self) -> None:
+        """Go on in a new session under the old name: its turns are counted from 1 again."""
+        self._recaller.restart()
+
+    def captured(self, captured: Captured) -> None:
+        """Expect what is fetched after a turn, and heed what its capture said of the modes."""
+        self._recaller.expect(captured.turn)
+        self._private = self.in_force.keeps(captured.user_mode, captured.agent_mode)
+
+    def forked(self) -> None:
+        """Go on in a forked child."""
+        self._recaller.forked()
+
+    def _askable(self, text: str, origin: str | None) -> str | None:
+        """Give what of a message may leave this machine as a query; None for nothing of it."""
+        return None if self._private else self._services.rules.askable(text, origin)
+
+    def _resume(self, opened: OpenSession, *, warm: bool) -> None:
+        """Go on with what Postgres has of the session, and have its next turn's recall fetched."""
+        settings, frozen = self.in_force.settings, None
+        if settings.injection == "frozen" and opened.turns:
+            frozen = self._services.histories.frozen(opened.id)
+        block, speaker = frozen or (None, None)
+        self._injection.resume(settings, opened.turns, block, self.in_force.about or speaker)
+        warm = warm and self._injection.wants(settings)
+        self._recaller.opened(opened, settings, warm=warm, private=self._private)

@@ -1,0 +1,120 @@
+"""The client's room for conclusions: what an agent has concluded about a peer, and its corrections.
+
+They are written into the session, so that recall which is confined to it finds them too.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from honcho import Scope
+
+from afterturn_models.errors import Missing
+from afterturn_worker.honcho.connection import Connection, check_ids
+from afterturn_worker.honcho.deadline import within
+from afterturn_worker.honcho.errors import our_errors
+from afterturn_worker.honcho.knowing import check_view
+from afterturn_worker.honcho.recall_port import Conclusion
+from afterturn_worker.honcho.searching import MOST, clamped
+from afterturn_worker.honcho.wording import MAX_SEARCH, question, statement
+
+if TYPE_CHECKING:
+    from honcho.conclusions import Conclusion as Theirs
+    from honcho.conclusions import ConclusionsView
+
+    from afterturn_worker.honcho.recall_port import About, View
+
+_MOST_SESSIONS = 1_000  # that Honcho takes in one filter
+
+
+class Concluding(Connection):
+    """Conclusions of the view's agent, and of no other observer."""
+
+    def conclusions(
+        self, view: View, about: About, *, query: str | None, limit: int, deadline: float
+    ) -> list[Conclusion]:
+        """Find conclusions by one request; within a scope two, since it has to be looked into."""
+        check_view(view)
+        most = clamped(limit)
+        asked = None if query is None else question(query, MAX_SEARCH)
+        with within(deadline):
+            found: list[Theirs] = self._or([], lambda: self._find(view, about, asked, most))
+        return [_ours(one) for one in found]
+
+    def conclude(self, view: View, about: About, text: str, *, deadline: float) -> Conclusion:
+        """Write a conclusion by one request.
+
+        Where the session or a peer is not there yet, nothing was written; they are made first
+        (without settings, which come with their first message), at four requests more.
+        """
+        check_view(view)
+        said = statement(text)
+        with within(deadline):
+            try:
+                return self._write(view, about, said)
+            except Missing:
+                self._make(view)
+                return self._write(view, about, said)
+
+    def unconclude(self, view: View, about: About, conclusion: str, *, deadline: float) -> bool:
+        """Delete a conclusion by two requests: Honcho would delete anybody's, so it is read first.
+
+        One beyond the view's reach is none. It is looked for in the list, since servers of 3.0.12
+        have no route that gives one by its id.
+        """
+        check_view(view)
+        check_ids(conclusion)
+        with within(deadline):
+            one = {"in": [conclusion]}
+            found: list[Theirs] = self._or([], lambda: self._listed(view, about, 1, id=one))
+            if not found:
+                return False
+            own = self._of(view, about)
+            return self._or(False, lambda: own.delete(conclusion) is None)
+
+    def _of(self, view: View, about: About) -> ConclusionsView:
+        return self._peer(view.workspace, view.agent).conclusions_of(view.peer(about))
+
+    def _find(self, view: View, about: About, query: str | None, most: int) -> list[Theirs]:
+        if query is None:
+            return self._listed(view, about, most)
+        reached = self._reached(view, about)
+        return list(self._of(view, about).query(query, top_k=most, filters=reached))
+
+    def _listed(self, view: View, about: About, most: int, **narrowed: Any) -> list[Theirs]:
+        """List the newest of the agent's conclusions about a peer that the view reaches."""
+        pair = {"observer_id": view.agent, "observed_id": view.peer(about)}
+        filters = {**pair, **self._reached(view, about), **narrowed}
+        everyones = self._honcho(view.workspace).conclusions
+        return list(everyones.list(filters=filters, size=most).items)
+
+    def _reached(self, view: View, about: About) -> dict[str, Any]:
+        match view.reaches(about):
+            case "session":
+                return {"session_id": view.session}
+            case "scope":
+                return {"session_id": {"in": self._members(view)}}
+            case "workspace":
+                return {}
+
+    def _members(self, view: View) -> list[str]:
+        """Name the sessions of the view's scope."""
+        scope = Scope(view.scope, self._honcho(view.workspace))
+        return [one.id for one in islice(scope.sessions(size=MOST), _MOST_SESSIONS)]
+
+    def _write(self, view: View, about: About, text: str) -> Conclusion:
+        with our_errors(self._shown):
+            written = self._of(view, about).create([{"content": text, "session_id": view.session}])
+            return _ours(written[0])
+
+    def _make(self, view: View) -> None:
+        honcho = self._honcho(view.workspace)
+        with our_errors(self._shown):
+            honcho.peer(view.agent)
+            honcho.peer(view.user)
+            honcho.session(view.session)
+
+
+def _ours(one: Theirs) -> Conclusion:
+    return Conclusion(one.id, one.content, one.created_at)
