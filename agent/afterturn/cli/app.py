@@ -10,11 +10,13 @@ import typer
 from afterturn.cli import (
     config,
     database,
+    doctor,
     identity,
     processes,
     quarantine,
     resync,
     sessions,
+    setup,
     status,
 )
 from afterturn.cli.examples import paragraph
@@ -42,6 +44,8 @@ def build() -> typer.Typer:
     )
     app.callback()(_top)
     for module in (
+        setup,
+        doctor,
         status,
         sessions,
         identity,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from afterturn_models.policy import identity as policy
 from afterturn_models.policy.identity import Kind
 from afterturn_models.policy.ids import is_valid_id
-from afterturn_models.policy.session_name import Naming, session_key
+from afterturn_models.policy.session_name import Conversation, Naming, session_name
 from afterturn_models.policy.split import MAX_CHARACTERS
 
 SPEC = "<ai_identity_seed>\n<source>SOUL.md</source>\n\nI am Clerk.\n\nKind.\n</ai_identity_seed>"
@@ -86,8 +86,10 @@ def test_a_peers_session_is_its_own_and_no_conversations(peer):
     assert key.startswith("identity-")
     naming = Naming()
     said = [f"identity-{peer}", f"identity_{peer}", peer]
-    assert key not in {session_key(naming, directory=f"/home/{one}") for one in said}
-    assert key not in {session_key(naming, platform_key=one) for one in said}
+    assert key not in {
+        session_name(naming, Conversation(directory=f"/home/{one}")).key for one in said
+    }
+    assert key not in {session_name(naming, Conversation(platform_key=one)).key for one in said}
     assert key != policy.identity_session(peer + "-")
 
 
