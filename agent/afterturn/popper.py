@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("afterturn.popper")
 
+_IDLE = 16  # connections that are kept for pops
 _TIMEOUT = 0.25  # seconds that a look may take; a Redis that is slower counts as away
 
 
@@ -39,6 +43,7 @@ class Popper:
             raise ConfigurationError(
                 "the Redis URL cannot be read; it has the form redis://host:6379/0"
             ) from None  # the cause may quote a piece of the password
+        self._idle: deque[Any] = deque(maxlen=_IDLE)
         self._breaker = Breaker("redis", self._redis.ping)
 
     @property
@@ -69,31 +74,38 @@ class Popper:
         return bool(self._call(lambda: self._redis.exists(*keys)))
 
     def forked(self) -> None:
-        """Go on in a forked child; its connection is its own, redis-py sees to that."""
+        """Go on in a forked child, which leaves its parent's connections alone."""
         self._breaker.forked()
+        self._idle = deque(maxlen=_IDLE)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close every connection."""
         self._breaker.close()
         self._redis.close()
+        while self._idle:
+            self._idle.pop().disconnect()
 
     def _popped(self, task_ids: Sequence[str]) -> list[bytes | None]:
         """Send the GETDELs at once, then read what they gave.
 
-        On a connection of redis-py's pool, without its pipeline: that alone took a fifth of the
-        round trip, which is all that a turn waits for.
+        On redis-py's connections, without its pipeline and its pool, which alone took a fifth of
+        the round trip: that is all that a turn waits for. One that the server closed meanwhile is
+        noticed by its use, and a new one asked.
         """
-        pool: Any = self._redis.connection_pool
-        connection: Any = pool.get_connection()
+        wanted = b"".join(_getdel(result_key(task_id)) for task_id in task_ids)
+        with suppress(IndexError, RedisConnectionError):
+            return self._exchanged(self._idle.pop(), wanted, len(task_ids))
+        return self._exchanged(self._redis.connection_pool.make_connection(), wanted, len(task_ids))
+
+    def _exchanged(self, connection: Any, wanted: bytes, count: int) -> list[bytes | None]:
         try:
-            wanted = [("GETDEL", result_key(task_id)) for task_id in task_ids]
-            connection.send_packed_command(connection.pack_commands(wanted))
-            return [connection.read_response() for _ in wanted]
+            connection.send_packed_command([wanted])
+            found = [connection.read_response() for _ in range(count)]
         except BaseException:
             connection.disconnect()  # what was not read yet would be taken for the next answer
             raise
-        finally:
-            pool.release(connection)
+        self._idle.append(connection)
+        return found
 
     def _call(self, command: Callable[[], Any]) -> Any:
         if self.away:
@@ -104,3 +116,8 @@ class Popper:
             log.warning("Redis does not answer, turns start cold until it does: %s", error)
             self._breaker.trip()
             return None
+
+
+def _getdel(key: str) -> bytes:
+    """Give the command as Redis reads it; keys are ours, of ASCII."""
+    return b"*2\r\n$6\r\nGETDEL\r\n$%d\r\n%s\r\n" % (len(key), key.encode())

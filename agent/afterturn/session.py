@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from afterturn import sync_wait
 from afterturn.recollection import Recollection
+from afterturn.renaming import renamed
 from afterturn.replay import REPLAYED, replayed
 from afterturn.spool import SpooledTurn, SpoolError
 from afterturn.subagents import child_spec
@@ -203,6 +204,19 @@ class Session:
             self._services.capturer.drain()
         found = self._services.histories.replay(opened.id, limit, tools=tools)
         return replayed(found, speaker=None if self.in_force.about else self._speaker)
+
+    def rename(self, title: str) -> str:
+        """Give the session another name, from its next turn on; gives the name that it has then.
+
+        For a title that is found in the middle of a conversation (spec: title-based). What was
+        captured stays in the session of Honcho that it was captured for, and the history here is
+        one. A name that another session has is not shared. Raises ValueError for a blank title,
+        StoreUnavailableError while Postgres is away, SpoolError where what waits cannot be read.
+        """
+        opened = self._need_open()
+        with self._lock:
+            self._spec = renamed(self._services, self._spec, opened, title)
+        return self._spec.key
 
     def spawn(self, agent: str, *, name: str | None = None) -> Session:
         """Open the session of a subagent, which this session's agent sets to work.

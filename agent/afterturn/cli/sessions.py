@@ -95,13 +95,14 @@ def rename(
         for attempt in range(_TRIES):
             try:
                 with opened.statement() as connection:
-                    given = naming.rename_session(connection, session.id, wanted, title=name)
+                    renamed = naming.rename_session(connection, session.id, wanted, title=name)
                 break
             except IntegrityError:  # another session took the name in the same moment
                 if attempt + 1 == _TRIES:
                     raise
-    if given is None:
+    if renamed is None:
         raise _unknown(key)
+    given, _ = renamed
     other = "" if given == wanted.key else f" ({wanted.key} is another session's)"
     typer.echo(f"{key} is {given} from its next turn on{other}.")
 

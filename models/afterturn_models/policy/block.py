@@ -109,10 +109,30 @@ def assemble(
     """
     counts = counts or {}
     texts = {DIALECTIC: dialectic or "", **(_texts(context, counts) if context else {})}
-    sections = _sections(texts, tokens, counts, current=current)
-    parts = _fitted(sections, tokens - _FENCE_TOKENS)
-    body = "\n\n".join(f"## {part.title}\n{part.text}" for part in parts)
+    body = _as_prepared(texts, tokens, counts, current=current)
+    if body is None:
+        sections = _sections(texts, tokens, counts, current=current)
+        parts = _fitted(sections, tokens - _FENCE_TOKENS)
+        body = "\n\n".join(f"## {part.title}\n{part.text}" for part in parts)
     return f"{OPEN}\n\n{body}\n{CLOSE}" if body else ""
+
+
+def _as_prepared(
+    texts: Mapping[str, str], tokens: int, counts: Mapping[str, int], *, current: bool
+) -> str | None:
+    """Join what workers prepared, which a turn waits for; None where anything is to be done first."""
+    left, parts = tokens - _FENCE_TOKENS, []
+    for name, piece in _PIECES.items():
+        text = texts.get(name)
+        if not text:
+            continue
+        count = counts.get(name, 0)
+        if len(text) > count * _BELIEVED or may_break_out(text):
+            return None
+        title = SAID_NOW if current and name == DIALECTIC else piece.title
+        left -= count + _TITLES[title]
+        parts.append(f"## {title}\n{text}")
+    return "\n\n".join(parts) if left >= 0 else None
 
 
 def _texts(context: ContextResult, counts: Mapping[str, int]) -> dict[str, str]:

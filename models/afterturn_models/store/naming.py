@@ -39,7 +39,7 @@ UPDATE sessions s
 SET key = free.key, honcho_session = free.key, title = coalesce(:title, s.title),
     source = CASE WHEN free.place < 3 THEN :source ELSE :source || '#' || s.id END
 FROM free WHERE s.id = :session
-RETURNING s.key
+RETURNING s.key, s.source
 """).bindparams(
     bindparam("keys", type_=ARRAY(Text())),
     bindparam("title", type_=Text()),
@@ -49,8 +49,8 @@ RETURNING s.key
 
 def rename_session(
     connection: Connection, session_id: UUID, name: SessionName, *, title: str | None = None
-) -> str | None:
-    """Rename a session from its next turn on; gives the key that it has now, None where it is gone.
+) -> tuple[str, str] | None:
+    """Rename a session from its next turn on; gives its key and source, None where it is gone.
 
     A name that another session has is not shared: this one gets `apart`, or where that is taken
     as well (two conversations with one title), one with its own id in it. Raises IntegrityError
@@ -59,7 +59,8 @@ def rename_session(
     own = hashlib.sha256(f"{name.source}#{session_id}".encode()).hexdigest()[:16]
     keys = [name.key, name.apart, f"{name.key[:83]}-{own}"]
     parameters = {"session": session_id, "keys": keys, "source": name.source, "title": title}
-    return connection.execute(_RENAME, parameters).scalar()
+    row = connection.execute(_RENAME, parameters).one_or_none()
+    return None if row is None else (row.key, row.source)
 
 
 @dataclass(frozen=True, slots=True)

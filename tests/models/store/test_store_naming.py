@@ -61,7 +61,7 @@ def test_a_rename_holds_from_the_next_turn_and_splits_nothing(desk):
     desk.run(_advance, claim, saved=0, intent=Intent(1, 2), lease=20)
     assert (
         desk.run(rename_session, session.id, session_name(_NAMING, Conversation(title="Plans")))
-        == "Plans"
+        == ("Plans", "title:Plans")
     )
     desk.capture(session)
     rows = desk.sql("SELECT index, honcho_session FROM messages ORDER BY index")
@@ -75,12 +75,13 @@ def test_a_taken_name_is_not_shared_by_a_rename(desk):
     plans = session_name(_NAMING, Conversation(title="plans"))
     opened(desk, directory="/a/plans")
     second, third = opened(desk, directory="/x"), opened(desk, directory="/y")
-    assert desk.run(rename_session, second.id, plans) == plans.apart
-    last = desk.run(rename_session, third.id, plans)
+    assert desk.run(rename_session, second.id, plans) == (plans.apart, plans.source)
+    last, source = desk.run(rename_session, third.id, plans)
+    assert source == f"title:plans#{third.id}"
     assert last.startswith("plans-")
     assert last != plans.apart
     assert opened(desk, title="plans").id == second.id
-    assert desk.run(rename_session, second.id, plans) == plans.apart  # said again, the same
+    assert desk.run(rename_session, second.id, plans)[0] == plans.apart  # said again, the same
 
 
 def test_renames_to_one_name_at_once_give_each_its_own(desk, together):

@@ -1,0 +1,45 @@
+"""Renaming: a session gets another name in the middle of its conversation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import IntegrityError
+
+from afterturn_models.errors import StoreUnavailableError
+from afterturn_models.policy.session_name import Conversation, Naming, session_name
+from afterturn_models.policy.text import clean_text, is_blank
+from afterturn_models.store.naming import rename_session
+
+if TYPE_CHECKING:
+    from afterturn.services import Services
+    from afterturn_models.store.sessions import OpenSession, SessionSpec
+
+_TRIES = 3
+
+
+def renamed(services: Services, spec: SessionSpec, opened: OpenSession, title: str) -> SessionSpec:
+    """Rename a session by a title; gives what it is opened with from now on.
+
+    What waits in the spool goes first, under the name that it was captured for. Raises ValueError
+    for a title without a character to see, StoreUnavailableError while Postgres is away.
+    """
+    if is_blank(title):
+        raise ValueError("a title needs at least one character to see")
+    services.capturer.drain()
+    settings = services.names.settings()
+    naming = Naming.of(settings.session_strategy, {}, settings.naming_peer())
+    name = session_name(naming, Conversation(title=title))
+    for attempt in range(_TRIES):
+        try:
+            with services.database.statement() as connection:
+                given = rename_session(connection, opened.id, name, title=clean_text(title))
+            break
+        except IntegrityError:  # another session took the name in the same moment
+            if attempt + 1 == _TRIES:
+                raise
+    if given is None:
+        raise StoreUnavailableError(f"session {spec.key} was deleted, and cannot be renamed")
+    key, source = given
+    return replace(spec, key=key, apart=key, source=source, title=clean_text(title))
