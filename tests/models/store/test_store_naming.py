@@ -59,10 +59,9 @@ def test_a_rename_holds_from_the_next_turn_and_splits_nothing(desk):
     desk.capture(session)
     claim = desk.claim(session)
     desk.run(_advance, claim, saved=0, intent=Intent(1, 2), lease=20)
-    assert (
-        desk.run(rename_session, session.id, session_name(_NAMING, Conversation(title="Plans")))
-        == ("Plans", "title:Plans")
-    )
+    assert desk.run(
+        rename_session, session.id, session_name(_NAMING, Conversation(title="Plans"))
+    ) == ("Plans", "title:Plans")
     desk.capture(session)
     rows = desk.sql("SELECT index, honcho_session FROM messages ORDER BY index")
     assert [tuple(row) for row in rows] == [(1, "foo"), (2, "foo"), (3, "Plans"), (4, "Plans")]
