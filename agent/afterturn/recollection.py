@@ -29,7 +29,8 @@ class Recollection:
         self._recaller = Recaller(services)
         self.in_force = InForce.of(spec, opened)
         self._private = self.in_force.private
-        header = system_header(spec.key, spec.agent_peer, mode=self.in_force.user_mode)
+        key = opened.key if opened and opened.key else spec.key
+        header = system_header(key, spec.agent_peer, mode=self.in_force.user_mode)
         self._injection = Injection(header)
         if opened is not None:
             self._resume(opened, warm=True)

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from afterturn import sync_wait
@@ -53,8 +54,9 @@ class Session:
 
     @property
     def key(self) -> str:
-        """The session's name, which is its id at Honcho too."""
-        return self._spec.key
+        """The session's name, which is its id at Honcho too; as Postgres has it, once it was asked."""
+        opened = self._opened
+        return opened.key if opened and opened.key else self._spec.key
 
     @property
     def agent_peer(self) -> str:
@@ -216,6 +218,7 @@ class Session:
         opened = self._need_open()
         with self._lock:
             self._spec = renamed(self._services, self._spec, opened, title)
+            self._opened = replace(opened, key=self._spec.key)
         return self._spec.key
 
     def spawn(self, agent: str, *, name: str | None = None) -> Session:

@@ -48,6 +48,14 @@ def test_two_conversations_with_one_title_stay_two(memory):
     assert len(first.history()) == 2
 
 
+def test_a_name_that_is_taken_is_said_as_it_is(memory, look):
+    first, second = memory.session(directory="/a/app"), memory.session(directory="/b/app")
+    assert first.key == "app"
+    assert second.key.startswith("app-")
+    assert f"Session: {second.key}." in second.begin_turn("hello").system
+    assert look.session(second.key)["directory"] == "/b/app"
+
+
 def test_what_is_in_flight_is_neither_split_nor_sent_again(
     stack_env, honcho, start_worker, workspace
 ):

@@ -8,16 +8,23 @@ from typing import Annotated
 import typer
 
 from afterturn.cli import (
+    asks,
     config,
     database,
     doctor,
     identity,
+    mapping,
+    migrating,
+    mode,
+    people,
     processes,
     quarantine,
     resync,
     sessions,
     setup,
     status,
+    syncing,
+    tuning,
 )
 from afterturn.cli.examples import paragraph
 
@@ -47,8 +54,15 @@ def build() -> typer.Typer:
         setup,
         doctor,
         status,
+        mode,
+        tuning,
+        people,
         sessions,
+        mapping,
         identity,
+        migrating,
+        asks,
+        syncing,
         config,
         database,
         processes,

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from afterturn.cli.connected import database
 from afterturn.cli.examples import examples
 from afterturn.cli.mode import modes_of
+from afterturn.cli.tables import table
 from afterturn_models.errors import ConfigurationError
 from afterturn_models.policy.session_name import Conversation, Naming, session_name
 from afterturn_models.settings import load
@@ -165,17 +166,12 @@ def _plain(line: SessionLine) -> dict[str, Any]:
 
 
 def _table(found: list[SessionLine]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    titles = ("session", "user", "agent", "mode", "turns", "lag", "last turn", "made from")
+    table(titles, [_row(line) for line in found])
 
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("session", "user", "agent", "mode", "turns", "lag", "last turn", "made from"):
-        table.add_column(title)
-    for line in found:
-        last = f"{line.last_turn_at:%Y-%m-%d %H:%M}" if line.last_turn_at else "-"
-        lag = f"{line.lag} (parked)" if line.parked else str(line.lag)
-        whose = (line.key, line.user_peer, line.agent_peer, modes_of(line))
-        cells = (*whose, str(line.turns), lag, last)
-        table.add_row(*(escape(cell) for cell in (*cells, line.source or "-")))
-    Console().print(table)
+
+def _row(line: SessionLine) -> tuple[str, ...]:
+    last = f"{line.last_turn_at:%Y-%m-%d %H:%M}" if line.last_turn_at else "-"
+    lag = f"{line.lag} (parked)" if line.parked else str(line.lag)
+    whose = (line.key, line.user_peer, line.agent_peer, modes_of(line))
+    return (*whose, str(line.turns), lag, last, line.source or "-")
