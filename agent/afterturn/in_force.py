@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """What a session was opened with, frozen for as long as its agent holds it.
+    """What holds for a session, since its agent opened it or since it was said otherwise.
 
-    A setting that changes in Postgres meanwhile holds for workers at once, and here from the next
-    open: how memory is injected does not change within a conversation. `saves`: messages go to
+    A setting that changes in Postgres holds for workers at once, and here from the end of the next
+    turn, whose capture tells of it. `saves`: messages go to
     Honcho at all (saveMessages). `delegated`: it is a subagent's session. `about` is the peer whom recall is about, where that is not the
     one who speaks.
     """

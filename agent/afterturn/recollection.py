@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from afterturn.in_force import InForce
 from afterturn.injection import Injection
 from afterturn.prompt import system_header
 from afterturn.recalling import Moment, Recaller
+from afterturn_models.errors import StoreUnavailableError
+from afterturn_models.store.settings import settings_by_scope
 
 if TYPE_CHECKING:
     from afterturn.injection import Placed
@@ -27,6 +30,7 @@ class Recollection:
         self._services = services
         self._spec = spec
         self._recaller = Recaller(services)
+        self._opened = opened
         self.in_force = InForce.of(spec, opened)
         self._private = self.in_force.private
         key = opened.key if opened and opened.key else spec.key
@@ -55,6 +59,7 @@ class Recollection:
 
     def learned(self, opened: OpenSession, *, warm: bool) -> None:
         """Go on under what Postgres says of a session that was opened while it was away."""
+        self._opened = opened
         self.in_force = InForce.of(self._spec, opened)
         self._private = self.in_force.private
         self._resume(opened, warm=warm)
@@ -66,7 +71,22 @@ class Recollection:
     def captured(self, captured: Captured) -> None:
         """Expect what is fetched after a turn, and heed what its capture said of the modes."""
         self._recaller.expect(captured.turn)
+        self._heed(captured.stamp)
         self._private = self.in_force.keeps(captured.user_mode, captured.agent_mode)
+
+    def _heed(self, stamp: str | None) -> None:
+        """Read what Postgres says of settings, where that is not what it was: it holds from now on."""
+        if stamp is None or self._opened is None or stamp == self._opened.stamp:
+            return
+        try:
+            with self._services.database.statement() as connection:
+                said = settings_by_scope(
+                    connection, self._opened.workspace_id, self._spec.agent_peer, self._opened.id
+                )
+        except StoreUnavailableError:
+            return  # the next turn looks again
+        self._opened = replace(self._opened, said=said, stamp=stamp)
+        self.in_force = InForce.of(self._spec, self._opened)
 
     def forked(self) -> None:
         """Go on in a forked child."""

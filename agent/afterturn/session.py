@@ -70,7 +70,7 @@ class Session:
 
     @property
     def in_force(self) -> InForce:
-        """What this session was opened with."""
+        """What holds for this session."""
         return self._recollection.in_force
 
     @property

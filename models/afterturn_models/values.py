@@ -135,7 +135,11 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """What a capture did: the first index, the turn's number, and whether a sync is due."""
+    """What a capture did: the first index, the turn's number, and whether a sync is due.
+
+    `stamp` is another one as soon as anything is said otherwise in Postgres of the session's
+    settings; None where that was not looked at.
+    """
 
     first_index: int
     last_index: int
@@ -144,6 +148,7 @@ class Captured:
     frequency: str
     user_mode: Mode
     agent_mode: Mode
+    stamp: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,11 +54,12 @@ def test_the_nearest_word_counts(agent_env, say, look, monkeypatch):
         assert memory.session(name="talk").in_force.settings.injection == "frozen"
 
 
-def test_a_session_keeps_what_it_was_opened_with(memory, say):
+def test_what_is_said_otherwise_holds_from_the_next_turn(memory, say):
     session = memory.session(name="talk")
     say("recallMode", "tools")
-    session.begin_turn("a").end("b")
     assert session.in_force.settings.recall_mode == "hybrid"
+    session.begin_turn("a").end("b")
+    assert session.in_force.settings.recall_mode == "tools"
 
 
 def test_a_wrong_word_in_postgres_is_none(memory, say):

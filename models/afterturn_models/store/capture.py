@@ -67,10 +67,12 @@ _TEXTS = (
 # within it the per-peer field comes before the shorthand.
 _CAPTURE = text("""
 WITH said AS (
-    SELECT coalesce(jsonb_object_agg(scope || '.' || key, value), '{}') AS v
+    SELECT coalesce(jsonb_object_agg(scope || '.' || key, value) FILTER (WHERE key IN (
+               'userMemoryMode', 'agentMemoryMode', 'memoryMode', 'writeFrequency', 'saveMessages'
+           )), '{}') AS v,
+           count(*) || ' ' || coalesce(CAST(max(updated_at) AS text), '') AS stamp
     FROM settings
     WHERE workspace_id = :workspace
-      AND key IN ('userMemoryMode', 'agentMemoryMode', 'memoryMode', 'writeFrequency', 'saveMessages')
       AND (scope = 'workspace' OR (scope = 'agent' AND subject = :agent)
            OR (scope = 'session' AND subject = CAST(:session AS text)))
 ), decided AS (
@@ -134,8 +136,8 @@ WITH said AS (
     FROM numbered WHERE cursors.session_id = :session AND numbered.due
 )
 SELECT numbered.first, numbered.turn, numbered.due,
-       decided.frequency, decided.user_mode, decided.agent_mode
-FROM numbered, decided
+       decided.frequency, decided.user_mode, decided.agent_mode, said.stamp
+FROM numbered, decided, said
 """).bindparams(
     bindparam("session", type_=UUID(as_uuid=True)),
     bindparam("first_row", type_=UUID(as_uuid=True)),
@@ -181,6 +183,7 @@ def capture_turn(
             frequency=row.frequency,
             user_mode=Mode(row.user_mode),
             agent_mode=Mode(row.agent_mode),
+            stamp=row.stamp,
         )
     again = connection.execute(_AGAIN, {"first_row": rows[0].id}).one()
     if again.first is None:

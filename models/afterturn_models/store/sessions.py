@@ -43,8 +43,8 @@ class SessionSpec:
 class OpenSession:
     """A session as an agent holds it after `open_session`.
 
-    `key` is the one that it has, `said` what Postgres said of settings then, by scope, `profile`
-    the session's, whole.
+    `key` is the one that it has, `said` what Postgres said of settings then, by scope, `stamp`
+    what tells whether that is still so (see `Captured`), `profile` the session's, whole.
     """
 
     id: UUID
@@ -55,6 +55,7 @@ class OpenSession:
     key: str = ""
     said: Mapping[Scope, Mapping[str, Any]] = field(default_factory=dict, compare=False)
     profile: SessionProfile = field(default_factory=SessionProfile, compare=False)
+    stamp: str | None = field(default=None, compare=False)
 
 
 # What Postgres says of settings at each scope that a session lies in, as one JSON array.
@@ -63,6 +64,13 @@ SAID = """
      WHERE settings.workspace_id = {workspace}
        AND (scope = 'workspace' OR (scope = 'agent' AND subject = {agent})
             OR (scope = 'session' AND subject = CAST({session} AS text))))"""
+
+_STAMP = """
+    (SELECT count(*) || ' ' || coalesce(CAST(max(updated_at) AS text), '') FROM settings
+     WHERE settings.workspace_id = {workspace}
+       AND (scope = 'workspace' OR (scope = 'agent' AND subject = {agent})
+            OR (scope = 'session' AND subject = CAST({session} AS text))))"""
+_WHOSE = {"workspace": "opened.workspace_id", "agent": ":agent_peer", "session": "opened.id"}
 
 _OPEN_SQL = """
 WITH known AS (
@@ -114,13 +122,12 @@ WITH known AS (
     ON CONFLICT (session_id) DO NOTHING
 )
 SELECT id, workspace_id, key, honcho_session, turns, next_index - 1 AS last_index, details,
-       {said} AS said
+       {said} AS said,
+       {stamp} AS stamp
 FROM opened
 """
 _OPEN = text(
-    _OPEN_SQL.format(
-        said=SAID.format(workspace="opened.workspace_id", agent=":agent_peer", session="opened.id")
-    )
+    _OPEN_SQL.format(said=SAID.format(**_WHOSE), stamp=_STAMP.format(**_WHOSE))
 ).bindparams(
     *(bindparam(name, type_=Text()) for name in ("key", "apart", "source")),
     bindparam("joins", type_=Boolean()),
@@ -152,6 +159,7 @@ def open_session(connection: Connection, spec: SessionSpec) -> OpenSession:
         key=found.key,
         said=by_scope(found.said),
         profile=SessionProfile.of(found.details),
+        stamp=found.stamp,
     )
 
 
