@@ -53,10 +53,12 @@ class Awaited:
             return self._pop(popper, session_id, about)
 
     def _pop(self, popper: Popper, session_id: UUID, about: str | None) -> Recall | None:
-        ids = [context_task_id(session_id, turn) for turn in self._contexts]
-        ids += [dialectic_task_id(session_id, turn) for turn in self._dialectics]
+        session = str(session_id)
+        ids = [context_task_id(session, turn) for turn in self._contexts]
+        count = len(ids)
+        ids += [dialectic_task_id(session, turn) for turn in self._dialectics]
         found = popper.pop(ids)
-        contexts, dialectics = found[: len(self._contexts)], found[len(self._contexts) :]
+        contexts, dialectics = found[:count], found[count:]
         context = _newest(self._contexts, contexts, self._context_turn, about)
         dialectic = _newest(self._dialectics, dialectics, self._dialectic_turn, about)
         self._contexts = _still_awaited(self._contexts, contexts)
@@ -102,15 +104,17 @@ def _newest(
     turns: list[int], found: Sequence[bytes | None], after: int, about: str | None
 ) -> Prefetched | None:
     """Give the newest result about this peer that says something and is newer than turn `after`."""
-    results = [(turn, decode(raw)) for turn, raw in zip(turns, found, strict=True)]
-    # One that names another turn than its key does is no result of ours.
-    fit = [r for turn, r in results if r is not None and r.turn == turn > after]
-    if about is not None:
-        fit = [result for result in fit if result.about == about]
-    return max(fit, key=lambda result: result.turn, default=None)
+    for turn, raw in zip(reversed(turns), reversed(found), strict=True):
+        if raw is None or turn <= after:
+            continue
+        result = decode(raw)
+        # One that names another turn than its key does is no result of ours.
+        if result is not None and result.turn == turn and about in (None, result.about):
+            return result
+    return None
 
 
 def _still_awaited(turns: list[int], found: Sequence[bytes | None]) -> list[int]:
     """Keep the turns newer than the newest that has come, whatever it had to say."""
-    come = max((t for t, raw in zip(turns, found, strict=True) if raw is not None), default=-1)
-    return [turn for turn in turns if turn > come]
+    come = [place for place, raw in enumerate(found, 1) if raw is not None]
+    return turns[come[-1] :] if come else turns

@@ -13,8 +13,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from afterturn.prompt import context_block
 from afterturn.recall import Recall, over
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from afterturn_models.recall_settings import RecallSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """What a turn recalls, and where it went.
 
     `frozen` is the block that was put into the system prompt in this very turn ("" for none), to
@@ -38,8 +37,7 @@ class Placed:
     frozen: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(NamedTuple):
     recall: Recall
     about: str
     since: int
@@ -98,14 +96,17 @@ class Injection:
         Only for the one about whom it is: in a shared chat another one may speak now.
         """
         if recall is not None and recall.context is not None:
-            counts = {name: n for name, n in recall.counts.items() if name != DIALECTIC}
-            piece = Recall(context=recall.context, context_turn=recall.context_turn, counts=counts)
-            self._kept = _Kept(piece, about, self._begun)
+            self._kept = _Kept(recall, about, self._begun)
             return recall
         kept = self._kept
         if kept is None or kept.about != about or self._begun - kept.since >= cadence:
             return recall
-        return over(recall, kept.recall)
+        return over(recall, _context_of(kept.recall))
+
+
+def _context_of(recall: Recall) -> Recall:
+    counts = {name: count for name, count in recall.counts.items() if name != DIALECTIC}
+    return Recall(context=recall.context, context_turn=recall.context_turn, counts=counts)
 
 
 def _block(recall: Recall | None, tokens: int) -> str:

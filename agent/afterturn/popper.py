@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
@@ -92,10 +91,12 @@ class Popper:
         the round trip: that is all that a turn waits for. One that the server closed meanwhile is
         noticed by its use, and a new one asked.
         """
-        wanted = b"".join(_getdel(result_key(task_id)) for task_id in task_ids)
-        with suppress(IndexError, RedisConnectionError):
+        wanted = b"".join([_getdel(result_key(task_id)) for task_id in task_ids])
+        try:
             return self._exchanged(self._idle.pop(), wanted, len(task_ids))
-        return self._exchanged(self._redis.connection_pool.make_connection(), wanted, len(task_ids))
+        except (IndexError, RedisConnectionError):
+            connection = self._redis.connection_pool.make_connection()
+            return self._exchanged(connection, wanted, len(task_ids))
 
     def _exchanged(self, connection: Any, wanted: bytes, count: int) -> list[bytes | None]:
         try:

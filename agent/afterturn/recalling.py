@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from afterturn.awaited import Awaited
 from afterturn.current import recall_current
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from afterturn_models.store.sessions import OpenSession
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """A turn that begins: whom recall is about, and how long it may take.
 
     `said` is what of the user's message may be asked about (None: nothing of it), `seconds` how
@@ -77,10 +76,12 @@ class Recaller:
         is put over it. With Redis away it is None at once.
         """
         first, self._first = self._first, False
-        if settings.recall_mode == "tools" or self._services.popper.away:
+        if settings.recall_mode == "tools":
             return None
         if moment.said is None or not moment.seconds:
             return self._prefetched(session, settings, moment, first=first)
+        if self._services.popper.away:
+            return None
         asker = self._services.asker
         current = recall_current(
             asker, session, moment.said, settings, about=moment.about, seconds=moment.seconds

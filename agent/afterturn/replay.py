@@ -23,7 +23,8 @@ def beside(text: str, context: str) -> str:
     block it is the text alone. NULs and lone surrogates are gone: neither Postgres nor a request
     can hold them, and what is replayed later must be what was sent.
     """
-    return "\n\n".join(part for part in (clean_text(text), context) if part)
+    text = clean_text(text)
+    return f"{text}\n\n{context}" if text and context else text or context
 
 
 def replayed(messages: Iterable[Message], *, speaker: str | None) -> list[dict[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from afterturn.capture import row_id
 from afterturn_models.policy.metadata import MetadataPatterns, Stripped, strip_metadata
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 PART_CHARACTERS = 24_000
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """One message as the agent handed it over.
 
     `sent` is what of it the model was sent, where that is not `content`; `frozen` the block of

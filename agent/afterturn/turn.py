@@ -52,7 +52,6 @@ class Turn:
         rules: CaptureRules,
         origin: str | None,
     ) -> None:
-        self.id = uuid.uuid4()
         self.recall = placed.recall
         self.context = placed.context
         self.system = placed.system
@@ -65,6 +64,13 @@ class Turn:
         self._interim: TurnResult | None = None
         self._result: TurnResult | None = None
         self._lock = threading.Lock()
+
+    @property
+    def id(self) -> uuid.UUID:
+        """The id that it is captured under, made when it is first asked for: no beginning waits."""
+        # One step, so that two threads that ask at once are given the same one.
+        made: uuid.UUID = self.__dict__.setdefault("_id", uuid.uuid4())
+        return made
 
     def add(self, role: str, content: str, *, at: dt.datetime | None = None) -> None:
         """Add a message in between, such as a tool's answer, which stays here by default.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from afterturn_models.policy.block import DIALECTIC, prepare_answer, prepare_context
 from afterturn_models.values import ContextResult
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
-T = TypeVar("T")
-
 DEFAULT_TOKENS = 2000  # of a block, where nothing else is said
+_TEXTS = frozenset({str})
+# As Celery writes it there is no white space around it, and no encoding to guess: a turn waits.
+_read = json.JSONDecoder().raw_decode
 _KEY_PREFIX = "afterturn:celery-task-meta-"
 
 
-def context_task_id(session_id: UUID, turn: int) -> str:
+def context_task_id(session_id: UUID | str, turn: int) -> str:
     """Give the task id, and so the result's place, of the context fetched after `turn`."""
     return f"{session_id}.{turn}.context"
 
 
-def dialectic_task_id(session_id: UUID, turn: int) -> str:
+def dialectic_task_id(session_id: UUID | str, turn: int) -> str:
     """Give the task id, and so the result's place, of the dialectic asked after `turn`."""
     return f"{session_id}.{turn}.dialectic"
 
@@ -39,7 +40,7 @@ def result_key(task_id: str) -> str:
     return _KEY_PREFIX + task_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which takes longer to make: a turn waits for it
 class Prefetched:
     """One popped result: what was fetched after `turn`; exactly one of the two is given.
 
@@ -98,7 +99,7 @@ def decode(raw: bytes | str | None) -> Prefetched | None:
     if raw is None:
         return None
     try:
-        meta = json.loads(raw)
+        meta, _ = _read(raw if isinstance(raw, str) else raw.decode())
         result = meta["result"] if meta["status"] == "SUCCESS" else None
         return _prefetched(result) if result else None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -106,24 +107,26 @@ def decode(raw: bytes | str | None) -> Prefetched | None:
 
 
 def _prefetched(result: dict[str, Any]) -> Prefetched:
-    turn = _of(int, result["turn"])
-    about = None if result.get("about") is None else _of(str, result["about"])
+    turn, about = result["turn"], result.get("about")
+    if type(turn) is not int:  # exactly: JSON's true is no turn
+        raise TypeError("a turn is a number")
+    if about is not None:
+        _check_texts(about)
     counts = _counts(result.get("counts"))
-    if "dialectic" in result:
-        return Prefetched(turn, None, _of(str, result["dialectic"]), about, counts)
-    known = result["context"]
-    context = ContextResult(
-        representation=_of(str, known["representation"]),
-        card=_lines(known["card"]),
-        ai_representation=_of(str, known["ai_representation"]),
-        summary=_of(str, known["summary"]),
-        ai_card=_lines(known.get("ai_card", [])),  # a worker of the first version gives none
-    )
-    return Prefetched(turn, context, None, about, counts)
+    if "dialectic" not in result:
+        return Prefetched(turn, _context(result["context"]), None, about, counts)
+    answer = result["dialectic"]
+    _check_texts(answer)
+    return Prefetched(turn, None, answer, about, counts)
 
 
-def _lines(card: Any) -> tuple[str, ...]:
-    return tuple(_of(str, line) for line in _of(list, card))
+def _context(known: dict[str, Any]) -> ContextResult:
+    told, own, summary = known["representation"], known["ai_representation"], known["summary"]
+    card, own_card = known["card"], known.get("ai_card", [])  # the first version's gives none
+    if type(card) is not list or type(own_card) is not list:
+        raise TypeError("a card is a list")
+    _check_texts(told, own, summary, *card, *own_card)
+    return ContextResult(told, tuple(card), own, summary, tuple(own_card))
 
 
 def _counts(counts: Any) -> dict[str, int]:
@@ -133,7 +136,7 @@ def _counts(counts: Any) -> dict[str, int]:
     return {name: count for name, count in counts.items() if type(count) is int and count > 0}
 
 
-def _of(kind: type[T], value: Any) -> T:
-    if type(value) is not kind:  # exactly: JSON's true is no turn
-        raise TypeError(f"{kind.__name__} expected")
-    return value
+def _check_texts(*values: Any) -> None:
+    """Look at all of them at once, since a turn waits for it; raises TypeError."""
+    if not _TEXTS.issuperset(map(type, values)):
+        raise TypeError("texts are expected")

@@ -218,4 +218,5 @@ class ContextResult:
 
     def __bool__(self) -> bool:
         """Tell whether there is anything in it to inject."""
-        return self != ContextResult()
+        told = self.representation or self.ai_representation or self.summary
+        return bool(told or self.card or self.ai_card)

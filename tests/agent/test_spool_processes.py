@@ -1,6 +1,7 @@
 """The durable spool among processes: nothing is lost or torn, whoever is killed and when."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -273,7 +274,7 @@ spool.append(make_turn("a", 0))
 """
     )
     done = subprocess.run(
-        [*private, f"{mount}; {sys.executable} {script} {small}/spool"],
+        [*private, f"{mount}; {shlex.quote(sys.executable)} {script} {small}/spool"],
         capture_output=True,
         text=True,
         check=True,

@@ -108,7 +108,8 @@ def assemble(
     was recalled for the `current` message.
     """
     counts = counts or {}
-    texts = {DIALECTIC: dialectic or "", **(_texts(context, counts) if context else {})}
+    texts = _texts(context, counts) if context is not None else {}
+    texts[DIALECTIC] = dialectic or ""
     body = _as_prepared(texts, tokens, counts, current=current)
     if body is None:
         sections = _sections(texts, tokens, counts, current=current)
@@ -127,12 +128,13 @@ def _as_prepared(
         if not text:
             continue
         count = counts.get(name, 0)
-        if len(text) > count * _BELIEVED or may_break_out(text):
+        if len(text) > count * _BELIEVED:
             return None
         title = SAID_NOW if current and name == DIALECTIC else piece.title
         left -= count + _TITLES[title]
         parts.append(f"## {title}\n{text}")
-    return "\n\n".join(parts) if left >= 0 else None
+    body = "\n\n".join(parts)
+    return None if left < 0 or may_break_out(body) else body
 
 
 def _texts(context: ContextResult, counts: Mapping[str, int]) -> dict[str, str]:

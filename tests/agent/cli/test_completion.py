@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -34,7 +35,7 @@ def shell(request, tmp_path):
 
 def test_each_shell_is_shown_its_script(shell):
     name, program = shell
-    done = run(program, "-c", f"{PROGRAM} --show-completion; true")
+    done = run(program, "-c", f"{quote(str(PROGRAM))} --show-completion; true")
     assert (done.returncode, done.stderr) == (0, "")
     assert SCRIPTS[name][0] in done.stdout
     by_name = run(str(PROGRAM), _AFTERTURN_COMPLETE=f"source_{name}")
@@ -43,7 +44,7 @@ def test_each_shell_is_shown_its_script(shell):
 
 def test_each_shell_has_it_installed(shell, empty_environment):
     name, program = shell
-    done = run(program, "-c", f"{PROGRAM} --install-completion; true")
+    done = run(program, "-c", f"{quote(str(PROGRAM))} --install-completion; true")
     assert f"{name} completion installed in " in done.stdout
     folder = empty_environment.parent / SCRIPTS[name][1]
     assert SCRIPTS[name][0] in next(folder.iterdir()).read_text()

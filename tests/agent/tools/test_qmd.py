@@ -24,7 +24,10 @@ def command(tmp_path: Path):
 
     def make(program: str, *options: str) -> str:
         path = tmp_path / "a command.py"
-        path.write_text(f"#!{sys.executable}\n{HEAD}{program}")
+        # Through a shell: a line of `#!` takes no path with a space in it.
+        path.with_suffix(".real").write_text(f"{HEAD}{program}")
+        python, real = shlex.quote(sys.executable), shlex.quote(str(path.with_suffix(".real")))
+        path.write_text(f'#!/bin/sh\nexec {python} {real} "$@"\n')
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         return shlex.join([str(path), *options])
 
