@@ -6,6 +6,7 @@ import os
 import socket
 
 import pytest
+import sqlalchemy as sa
 
 from afterturn import Memory
 from afterturn.identity import FirstSessions, Seeding, pair_of, seed
@@ -289,3 +290,25 @@ def test_without_a_configured_home_nothing_is_read(agent_env, look, workspace):
     with Memory.open() as memory:
         FirstSessions(memory._services).seed("agent")
     assert noted(look, workspace) == []
+
+
+def test_the_first_session_of_the_configured_agent_seeds_its_home(home, agent_env):
+    with Memory.open(memory_folder=str(home), ai_peer="clerk") as memory:
+
+        def noted():
+            with memory._services.database.statement() as connection:
+                return connection.execute(
+                    sa.text(
+                        "SELECT count(*) FROM identity_seeds i JOIN workspaces w"
+                        " ON w.id = i.workspace_id WHERE w.name = :name"
+                    ),
+                    {"name": memory.settings.workspace},
+                ).scalar()
+
+        memory.session(name="one", agent="another")
+        assert noted() == 0
+        memory.session(name="two")
+        seeded = noted()
+        assert seeded >= len(AGENTS)
+        memory.session(name="three")
+        assert noted() == seeded
