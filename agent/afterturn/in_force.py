@@ -6,14 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from afterturn_models.policy.mode import AGENT_KEYS, USER_KEYS, resolve_mode
+from afterturn_models.policy.mode import AGENT_KEYS, USER_KEYS, resolve_mode, saves_messages
 from afterturn_models.profile import SessionProfile
 from afterturn_models.values import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
-
     from afterturn_models.recall_settings import RecallSettings
     from afterturn_models.store.sessions import OpenSession, SessionSpec
 
@@ -48,7 +45,7 @@ class InForce:
             settings=profile.settings(said),
             user_mode=resolve_mode(layers, USER_KEYS),
             agent_mode=resolve_mode(layers, AGENT_KEYS),
-            saves=_saves(layers),
+            saves=saves_messages(layers),
             delegated=profile.observer is not None,
             about=profile.about,
         )
@@ -65,9 +62,3 @@ class InForce:
         """
         local = user_mode is Mode.LOCAL or (self.delegated and agent_mode is Mode.LOCAL)
         return local or not self.saves
-
-
-def _saves(layers: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether messages are sent, as a capture reads it."""
-    word = next((layer["saveMessages"] for layer in layers if "saveMessages" in layer), True)
-    return str(word).lower() == "true"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,11 @@ from afterturn_models.policy.text import clean_text, is_blank
 from afterturn_models.store.naming import rename_session
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from afterturn.services import Services
+    from afterturn_models.db import Database
+    from afterturn_models.policy.session_name import SessionName
     from afterturn_models.store.sessions import OpenSession, SessionSpec
 
 _TRIES = 3
@@ -31,15 +36,25 @@ def renamed(services: Services, spec: SessionSpec, opened: OpenSession, title: s
     settings = services.names.settings()
     naming = Naming.of(settings.session_strategy, {}, settings.naming_peer())
     name = session_name(naming, Conversation(title=title))
-    for attempt in range(_TRIES):
-        try:
-            with services.database.statement() as connection:
-                given = rename_session(connection, opened.id, name, title=clean_text(title))
-            break
-        except IntegrityError:  # another session took the name in the same moment
-            if attempt + 1 == _TRIES:
-                raise
+    given = give_name(services.database, opened.id, name, title)
     if given is None:
         raise StoreUnavailableError(f"session {spec.key} was deleted, and cannot be renamed")
     key, source = given
     return replace(spec, key=key, apart=key, source=source, title=clean_text(title))
+
+
+def give_name(
+    database: Database, session: UUID, name: SessionName, title: str
+) -> tuple[str, str] | None:
+    """Rename a session in Postgres; gives its key and source, None where it is gone."""
+    for _ in range(_TRIES - 1):
+        with suppress(IntegrityError):  # another session took the name in the same moment
+            return _given(database, session, name, title)
+    return _given(database, session, name, title)
+
+
+def _given(
+    database: Database, session: UUID, name: SessionName, title: str
+) -> tuple[str, str] | None:
+    with database.statement() as connection:
+        return rename_session(connection, session, name, title=clean_text(title))

@@ -177,3 +177,17 @@ def called(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
         return subprocess.CompletedProcess(arguments, code, said.out, said.err)
 
     return start
+
+
+@pytest.fixture
+def open_memory(agent_env):
+    """Give a function that opens a memory under some settings; all are closed after the test."""
+    opened = []
+
+    def start(**settings):
+        opened.append(Memory.open(**settings))
+        return opened[-1]
+
+    yield start
+    for memory in opened:
+        memory.close()

@@ -15,7 +15,7 @@ from afterturn.popper import Popper
 from afterturn_models.asks import Answer, Failure, Op, awaited_key
 from support.ask_worker import QUEUE, AskWorker
 from support.tcp_proxy import TcpProxy
-from support.waiting import eventually
+from support.waiting import eventually, timed
 
 SESSION = uuid4()
 LONG = 30.0  # seconds; no test waits that long
@@ -59,11 +59,6 @@ def worker(redis_url):
         return AskWorker(redis_url, reply)
 
     return start
-
-
-def timed(call):
-    started = time.monotonic()
-    return call(), time.monotonic() - started
 
 
 def test_an_answer_comes_back_and_nothing_is_left(parts, worker, look):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
-from afterturn import Memory
 from afterturn_models.asks import Answer, Failure
 from afterturn_models.prefetched import context_payload
 from afterturn_models.values import ContextResult
 from support.ask_worker import QUEUE, AskWorker
-from support.waiting import eventually
+from support.waiting import eventually, timed
 
 LONG = 30.0  # seconds; no test waits that long
 
@@ -40,29 +38,11 @@ def silent(*ops):
 
 
 @pytest.fixture
-def open_memory(agent_env):
-    opened = []
-
-    def start(**settings):
-        opened.append(Memory.open(**settings))
-        return opened[-1]
-
-    yield start
-    for memory in opened:
-        memory.close()
-
-
-@pytest.fixture
 def talk(open_memory):
     """Give a session that has had one turn."""
     session = open_memory().session(name="talk")
     session.begin_turn("hello").end("hello you")
     return session
-
-
-def timed(call):
-    started = time.monotonic()
-    return call(), time.monotonic() - started
 
 
 def test_what_came_in_time_is_used_and_what_was_prefetched_is_not(talk, look, redis_url):

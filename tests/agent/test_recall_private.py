@@ -7,24 +7,10 @@ import time
 
 import pytest
 
-from afterturn import Memory
 from afterturn_models.asks import Answer
 from support.ask_worker import AskWorker
 
 LONG = 30.0  # seconds; no test waits that long
-
-
-@pytest.fixture
-def open_memory(agent_env):
-    opened = []
-
-    def start(**settings):
-        opened.append(Memory.open(**settings))
-        return opened[-1]
-
-    yield start
-    for memory in opened:
-        memory.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from afterturn import Memory, sync_wait
 from afterturn_models.prefetched import result_key
 from afterturn_models.values import Standing
 from support.tcp_proxy import TcpProxy
-from support.waiting import eventually
+from support.waiting import eventually, timed
 
 LONG = 30.0  # seconds; no test waits that long
 
@@ -63,11 +63,6 @@ def save(look, index):
         index=index,
         id=look.id("talk"),
     )
-
-
-def timed(call):
-    started = time.monotonic()
-    return call(), time.monotonic() - started
 
 
 def test_the_hint_asks_for_its_result_and_no_other_does(memory, look, worker):

@@ -8,19 +8,6 @@ from afterturn import Memory
 from support.tcp_proxy import TcpProxy
 
 
-@pytest.fixture
-def open_memory(agent_env):
-    """Give a function that opens a memory; all are closed after the test."""
-    opened = []
-
-    def start(**settings):
-        opened.append(Memory.open(**settings))
-        return opened[-1]
-
-    yield start
-    [memory.close() for memory in opened]
-
-
 def peers(look, key):
     return [row["peer"] for row in look.rows(key)]
 

@@ -19,3 +19,9 @@ def eventually(condition: Callable[[], T], *, within: float = 20.0, every: float
         if time.monotonic() > deadline:
             raise AssertionError(f"not so within {within} s: {condition}, last {found!r}")
         time.sleep(every)
+
+
+def timed(call: Callable[[], T]) -> tuple[T, float]:
+    """Call something; gives what it gave, and the seconds that it took."""
+    started = time.monotonic()
+    return call(), time.monotonic() - started

@@ -8,12 +8,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from sqlalchemy.exc import IntegrityError
 
 from afterturn.cli.connected import database
 from afterturn.cli.examples import examples
 from afterturn.cli.mode import modes_of
 from afterturn.cli.tables import table
+from afterturn.renaming import give_name
 from afterturn_models.errors import ConfigurationError
 from afterturn_models.policy.session_name import Conversation, Naming, session_name
 from afterturn_models.settings import load
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Key = Annotated[str, typer.Argument(help="A session's name, from `afterturn sessions`.")]
 _Workspace = Annotated[str | None, typer.Option(help="Another workspace than the configured one.")]
-_TRIES = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -93,14 +92,7 @@ def rename(
     with database() as opened:
         with opened.statement() as connection:
             session = _one(connection, _workspace(workspace), key)
-        for attempt in range(_TRIES):
-            try:
-                with opened.statement() as connection:
-                    renamed = naming.rename_session(connection, session.id, wanted, title=name)
-                break
-            except IntegrityError:  # another session took the name in the same moment
-                if attempt + 1 == _TRIES:
-                    raise
+        renamed = give_name(opened, session.id, wanted, name)
     if renamed is None:
         raise _unknown(key)
     given, _ = renamed

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from afterturn_models.policy.ids import honcho_id
-from afterturn_models.policy.mode import AGENT_KEYS, USER_KEYS, resolve_mode
+from afterturn_models.policy.mode import AGENT_KEYS, USER_KEYS, resolve_mode, saves_messages
 from afterturn_models.policy.split import MAX_CHARACTERS, split_text
 from afterturn_models.policy.text import clean_text, is_blank
 from afterturn_models.values import Mode
@@ -102,8 +102,7 @@ def kept_here(kind: Kind, scopes: Sequence[Mapping[str, Any]]) -> str | None:
 
     `scopes` is what is said of the peers, what comes first first.
     """
-    said = next((scope["saveMessages"] for scope in scopes if "saveMessages" in scope), True)
-    if str(said).lower() != "true":
+    if not saves_messages(scopes):
         return "saveMessages is false"
     keys = USER_KEYS if kind is Kind.USER else AGENT_KEYS
     return f"{keys[0]} is local" if resolve_mode(scopes, keys) is Mode.LOCAL else None

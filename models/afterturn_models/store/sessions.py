@@ -58,18 +58,15 @@ class OpenSession:
     stamp: str | None = field(default=None, compare=False)
 
 
-# What Postgres says of settings at each scope that a session lies in, as one JSON array.
-SAID = """
-    (SELECT jsonb_agg(jsonb_build_array(scope, key, value)) FROM settings
+# At each scope that a session lies in.
+_AT_ITS_SCOPES = """ FROM settings
      WHERE settings.workspace_id = {workspace}
        AND (scope = 'workspace' OR (scope = 'agent' AND subject = {agent})
             OR (scope = 'session' AND subject = CAST({session} AS text))))"""
+# What Postgres says of settings there, as one JSON array.
+SAID = "(SELECT jsonb_agg(jsonb_build_array(scope, key, value))" + _AT_ITS_SCOPES
 
-_STAMP = """
-    (SELECT count(*) || ' ' || coalesce(CAST(max(updated_at) AS text), '') FROM settings
-     WHERE settings.workspace_id = {workspace}
-       AND (scope = 'workspace' OR (scope = 'agent' AND subject = {agent})
-            OR (scope = 'session' AND subject = CAST({session} AS text))))"""
+_STAMP = "(SELECT count(*) || ' ' || coalesce(CAST(max(updated_at) AS text), '')" + _AT_ITS_SCOPES
 _WHOSE = {"workspace": "opened.workspace_id", "agent": ":agent_peer", "session": "opened.id"}
 
 _OPEN_SQL = """

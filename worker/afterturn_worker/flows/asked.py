@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from afterturn_models.asks import Failure
-from afterturn_models.policy.mode import AGENT_KEYS, resolve_mode
+from afterturn_models.policy.mode import AGENT_KEYS, resolve_mode, saves_messages
 from afterturn_models.values import Mode
 from afterturn_worker.flows.ask_failures import Unanswered
 from afterturn_worker.flows.ports import DialecticStore
@@ -68,13 +68,12 @@ class Ask:
     def stays(self, about: About) -> bool:
         """Tell whether the memory of this peer is kept on the machine where the agent is."""
         layers = self.facts.profile.layers(self.facts.said)
-        saves = next((one["saveMessages"] for one in layers if "saveMessages" in one), True)
         local = (
             self.facts.user_local
             if about == "user"
             else resolve_mode(layers, AGENT_KEYS) is Mode.LOCAL
         )
-        return local or str(saves).lower() != "true"
+        return local or not saves_messages(layers)
 
     @property
     def late(self) -> bool:
