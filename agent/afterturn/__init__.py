@@ -3,6 +3,7 @@
 from afterturn.local_files import LocalFileError, LocalFiles, WriteRefused
 from afterturn.memory import Memory
 from afterturn.recall import Recall
+from afterturn.searching import Hit
 from afterturn.session import Session
 from afterturn.turn import Turn, TurnResult
 from afterturn_models.errors import (
@@ -12,6 +13,7 @@ from afterturn_models.errors import (
     SchemaError,
     StoreUnavailableError,
 )
+from afterturn_models.store.history import SessionInfo
 from afterturn_models.values import ContextResult, Message
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "CaptureError",
     "ConfigurationError",
     "ContextResult",
+    "Hit",
     "LocalFileError",
     "LocalFiles",
     "Memory",
@@ -26,6 +29,7 @@ __all__ = [
     "Recall",
     "SchemaError",
     "Session",
+    "SessionInfo",
     "StoreUnavailableError",
     "Turn",
     "TurnResult",

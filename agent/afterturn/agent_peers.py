@@ -17,6 +17,8 @@ from afterturn_models.signatures import map_agents
 from afterturn_models.store.agents import MAIN, AgentPeer, note_agents, provisional_peer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from afterturn.capture import Capturer
     from afterturn.dispatch import Dispatcher
     from afterturn_models.db import Database
@@ -44,9 +46,9 @@ class AgentPeers:
         capturer: Capturer,
         dispatcher: Dispatcher,
         workspace: str,
-        default: AgentPeer,
+        default: Callable[[], AgentPeer],
     ) -> None:
-        """`default` is the configured agent, whose peer nobody else decides."""
+        """`default` gives the configured agent, whose peer nobody else decides."""
         self._database = database
         self._capturer = capturer
         self._dispatcher = dispatcher
@@ -62,11 +64,12 @@ class AgentPeers:
         `agent-<id>` for the time being. Raises SchemaError.
         """
         agent_id = clean_text(agent or "").strip()
-        if agent_id in {"", MAIN, self._default.agent_id, self._default.peer}:
-            self._note({self._default.agent_id: self._default.peer})
-            return self._default.peer
+        default = self._default()
+        if agent_id in {"", MAIN, default.agent_id, default.peer}:
+            self._note({default.agent_id: default.peer})
+            return default.peer
         wanted = {
-            self._default.agent_id: self._default.peer,
+            default.agent_id: default.peer,
             agent_id: provisional_peer(agent_id),
         }
         self._note(wanted)

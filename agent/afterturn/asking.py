@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from afterturn.dispatch import Dispatcher
     from afterturn.popper import Popper
 
-_WRITES = frozenset({Op.SET_PROFILE, Op.CONCLUDE, Op.UNCONCLUDE})
+_WRITES = frozenset({Op.SET_PROFILE, Op.CONCLUDE, Op.UNCONCLUDE, Op.DELETE_SESSION})
 _NOT_SENT = "Memory cannot be reached now (its Redis is away). Nothing was done; go on without it."
 _CUT_OFF = "Memory went away before it answered (its Redis does not answer). Go on without it."
 _LATE = "Memory did not answer within {seconds:g} s. Go on without it, or ask again later."

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from afterturn_models.broker import NO_BACKEND, publisher_config, send
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
+    from afterturn.timings.marks import Marks
+    from afterturn.timings.timings import Timings
     from afterturn_models.signatures import Signature
 
     _Task = tuple[Signature, Callable[[], bool] | None]
@@ -32,8 +35,12 @@ _PAUSE = 5.0  # seconds without a try after one that failed
 class Dispatcher:
     """Sends hints in the background; one a process, safe between threads and after a fork."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, timings: Timings | None = None) -> None:
+        """Send nothing yet; its thread tells of `timings` while it is at it."""
         self._redis_url = redis_url
+        self._timings = timings
+        self._tick_in: float | None = None  # touched by the thread only
+        self._marks: dict[UUID, Marks] = {}  # of turns that are traced
         self._waiting: dict[UUID, list[str]] = {}  # with the task ids that somebody waits for
         self._others: list[_Task] = []
         self._wake = threading.Condition()
@@ -45,10 +52,13 @@ class Dispatcher:
         self.sent = 0
         self.dropped = 0
 
-    def hint(self, session_id: UUID, *, task_id: str | None = None) -> None:
+    def hint(
+        self, session_id: UUID, *, task_id: str | None = None, marks: Marks | None = None
+    ) -> None:
         """Note that a session may have work, and return at once.
 
         With a `task_id` of the caller's the task's result is kept for it in the Redis backend.
+        `marks` are those of the turn that it is about, whose trace the task belongs to.
         """
         with self._wake:
             if len(self._waiting) >= _MOST_WAITING and session_id not in self._waiting:
@@ -57,6 +67,8 @@ class Dispatcher:
             awaited = self._waiting.setdefault(session_id, [])
             if task_id is not None:
                 awaited.append(task_id)
+            if marks is not None and marks.context is not None:
+                self._marks[session_id] = marks
             self._rouse()
 
     def send(self, task: Signature, *, unless: Callable[[], bool] | None = None) -> bool:
@@ -86,9 +98,10 @@ class Dispatcher:
         The condition is made anew, since the parent's thread may have held its lock.
         """
         self._wake = threading.Condition()
-        self._waiting, self._others = {}, []
+        self._waiting, self._others, self._marks = {}, [], {}
         self._thread = None
         self._app = None
+        self._tick_in = None
         self._busy = self._closing = self._pausing = False
 
     def _start(self) -> None:
@@ -102,7 +115,7 @@ class Dispatcher:
 
     def _drop(self) -> None:
         self.dropped += len(self._waiting) + len(self._others)
-        self._waiting, self._others = {}, []
+        self._waiting, self._others, self._marks = {}, [], {}
 
     def drain(self, timeout: float) -> bool:
         """Wait until no hint is waiting, at most `timeout` seconds; tell whether that is so."""
@@ -124,26 +137,42 @@ class Dispatcher:
 
     def _run(self) -> None:
         while (waiting := self._next()) is not None:
-            if not self._send(waiting):
+            if waiting and not self._send(waiting):
                 self._pause()
             with self._wake:
                 self._busy = False
                 self._wake.notify_all()
+            if self._timings is not None:
+                self._tick_in = self._timings.tick()
+        if self._timings is not None:
+            self._timings.end()
         if self._app is not None:
             self._app.close()
             self._app = None
 
     def _next(self) -> list[_Task] | None:
+        """Wait for what is to be sent, or for the time to tell of timings; None at the end."""
         with self._wake:
-            self._wake.wait_for(lambda: self._waiting or self._others or self._closing)
+            self._wake.wait_for(
+                lambda: self._waiting or self._others or self._closing, self._tick_in
+            )
             waiting, self._waiting = self._waiting, {}
+            traced, self._marks = self._marks, {}
             hints, self._others = self._others, []
             self._busy = bool(waiting or hints)
+            over = self._closing and not self._busy
         for session_id, awaited in waiting.items():
             # A task that somebody waits for is as good a hint as one that nobody does.
             ids: list[str | None] = [*awaited] or [None]
-            hints += [(sync_session(session_id, task_id=task_id), None) for task_id in ids]
-        return hints or None
+            headers = self._headers(traced.get(session_id))
+            hints += [
+                (replace(sync_session(session_id, task_id=task_id), headers=headers), None)
+                for task_id in ids
+            ]
+        return None if over else hints
+
+    def _headers(self, marks: Marks | None) -> dict[str, str]:
+        return self._timings.headers(marks) if self._timings and marks else {}
 
     def _send(self, waiting: list[_Task]) -> bool:
         for place, (task, unless) in enumerate(waiting):
@@ -151,8 +180,11 @@ class Dispatcher:
                 if unless is not None and unless():
                     continue
                 self._app = self._app or self._make_app()
+                began = time.perf_counter_ns()
                 send(self._app, task)
                 self.sent += 1
+                if self._timings is not None:
+                    self._timings.published(time.perf_counter_ns() - began)
             except Exception as error:  # noqa: BLE001 - whatever the broker's client raises, a hint may be lost
                 self.dropped += len(waiting) - place
                 log.warning("hints not sent, the relay will find them: %s", error)

@@ -59,12 +59,18 @@ class Health:
         return {"ok": self.ok, **asdict(self)}
 
 
-def look() -> Health:
-    """Look at everything. Raises ConfigurationError where settings cannot be read."""
-    settings = load().settings
+def glance(settings: Settings) -> Health:
+    """Look at Postgres and Redis only, and at what they know."""
     health = Health()
     _look_at_postgres(settings, health)
     _look_at_redis(settings, health)
+    return health
+
+
+def look() -> Health:
+    """Look at everything. Raises ConfigurationError where settings cannot be read."""
+    settings = load().settings
+    health = glance(settings)
     health.parts["honcho"] = _honcho(settings, health.workers)
     health.parts["workers"] = _alive(health.workers)
     health.spool, health.refused = _spooled(SPOOL), _spooled(REFUSED)

@@ -154,31 +154,35 @@ class FirstSessions:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._lock = threading.Lock()
-        self._done = services.settings.memory_folder is None
+        self._done: set[Pair] = set()
 
     def seed(self, agent_peer: str) -> None:
         """Seed the home of the configured agent, if that is who `agent_peer` is."""
         services = self._services
-        if self._done or agent_peer != services.settings.ai_peer or services.capturer.away:
+        if services.settings.memory_folder is None or services.capturer.away:
+            return
+        pair = pair_of(services.names.settings())
+        if pair in self._done or agent_peer != pair.agent:
             return
         if not self._lock.acquire(blocking=False):
             return  # another thread is at it, or was when this process was forked
         try:
-            self._seed(Path(services.settings.memory_folder or "").expanduser())
+            self._seed(pair, Path(services.settings.memory_folder).expanduser())
         except (StoreUnavailableError, SchemaError) as error:
             services.capturer.note_away(error)
         finally:
             self._lock.release()
 
-    def _seed(self, folder: Path) -> None:
+    def _seed(self, pair: Pair, folder: Path) -> None:
         services = self._services
         came = seed(
             services.database,
             services.dispatcher.send,
-            pair_of(services.settings),
+            pair,
             services.profile,
             folder,
         )
         for reason in came.refused.values():
             log.warning("not seeded: %s", reason)
-        self._done = not any(why != "is empty" for why in came.skipped.values())
+        if all(why == "is empty" for why in came.skipped.values()):
+            self._done.add(pair)

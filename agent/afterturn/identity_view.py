@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from afterturn.services import Services
     from afterturn_models.asks import Answer
+    from afterturn_models.store.identity import Pair
     from afterturn_models.store.identity_ledger import Seeded
 
 
@@ -85,14 +86,14 @@ def look(services: Services) -> IdentityView:
 
     Raises StoreUnavailableError or SchemaError; whatever else stands in the way is the view's.
     """
-    pair = pair_of(services.settings)
+    pair = pair_of(services.names.settings())
     with services.database.statement() as connection:
         session = open_identity(connection, pair, pair.agent, services.profile)
         seeds = tuple(ledger(connection, pair))
-    known = _ask(services, session.id, Op.CONTEXT)
+    known = _ask(services, session.id, Op.CONTEXT, pair)
     if known.failure is not None:
         return IdentityView(pair.agent, seeds, failure=known.sentence)
-    queue = _ask(services, session.id, Op.QUEUE)
+    queue = _ask(services, session.id, Op.QUEUE, pair)
     return IdentityView(
         pair.agent,
         seeds,
@@ -102,8 +103,7 @@ def look(services: Services) -> IdentityView:
     )
 
 
-def _ask(services: Services, session_id: UUID, op: Op) -> Answer:
-    settings = services.settings
+def _ask(services: Services, session_id: UUID, op: Op, pair: Pair) -> Answer:
     return services.asker.ask(
-        session_id, op, {"about": "agent"}, user=settings.peer_name, seconds=settings.ask_seconds
+        session_id, op, {"about": "agent"}, user=pair.owner, seconds=services.settings.ask_seconds
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from afterturn_models.compaction_settings import CompactionSettings
+from afterturn_models.policy.compaction import due
 from afterturn_models.policy.mode import AGENT_KEYS, USER_KEYS, resolve_mode, saves_messages
 from afterturn_models.profile import SessionProfile
 from afterturn_models.values import Mode
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
 class InForce:
     """What holds for a session, since its agent opened it or since it was said otherwise.
 
-    A setting that changes in Postgres holds for workers at once, and here from the end of the next
-    turn, whose capture tells of it. `saves`: messages go to
-    Honcho at all (saveMessages). `delegated`: it is a subagent's session. `about` is the peer whom recall is about, where that is not the
-    one who speaks.
+    A setting that changes in Postgres holds for workers at once, and here from the next turn: a
+    notice in Redis tells of it as that begins, or else its capture as it ends. `saves`: messages go to
+    Honcho at all (saveMessages). `delegated`: it is a subagent's session. `about` is the peer whom
+    recall is about, where that is not the one who speaks; `owner` the peer whose agent it is.
     """
 
     settings: RecallSettings
@@ -31,6 +33,8 @@ class InForce:
     saves: bool = True
     delegated: bool = False
     about: str | None = None
+    owner: str | None = None
+    compaction: CompactionSettings = field(default_factory=CompactionSettings)
 
     @classmethod
     def of(cls, spec: SessionSpec, opened: OpenSession | None) -> InForce:
@@ -48,12 +52,20 @@ class InForce:
             saves=saves_messages(layers),
             delegated=profile.observer is not None,
             about=profile.about,
+            owner=profile.owner,
+            compaction=profile.compaction(said),
         )
 
     @property
     def private(self) -> bool:
         """Tell whether what is said in the user's place was to stay here, at the open."""
         return self.keeps(self.user_mode, self.agent_mode)
+
+    def compaction_due(self, uncovered: int) -> bool:
+        """Tell whether a history with so many tokens that no summary covers is to be compacted."""
+        if self.compaction.compaction_summary == "off":
+            return False
+        return due(uncovered, 0, self.compaction.rules())
 
     def keeps(self, user_mode: Mode, agent_mode: Mode) -> bool:
         """Tell whether under these modes it stays here: it is no query then.

@@ -13,6 +13,7 @@ from afterturn.identity import FirstSessions
 from afterturn.local_files import LocalFiles
 from afterturn.modes import CurrentModes
 from afterturn.opening import opening
+from afterturn.searching import of_pair, wanted
 from afterturn.services import Services
 from afterturn_models.errors import CaptureError
 from afterturn_models.policy.session_name import Conversation
@@ -20,9 +21,12 @@ from afterturn_models.policy.who import Runtime
 from afterturn_models.settings import load
 
 if TYPE_CHECKING:
+    import datetime as dt
     from types import TracebackType
 
+    from afterturn.searching import Hit
     from afterturn.session import Session
+    from afterturn_models.policy.timing_buckets import Summary
     from afterturn_models.settings import Settings
 
 _alive: weakref.WeakSet[Memory] = weakref.WeakSet()
@@ -105,6 +109,33 @@ class Memory:
         self._first.seed(session.agent_peer)
         return session
 
+    def search_history(
+        self,
+        query: str,
+        limit: int = 20,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        platform: str | None = None,
+        user_id: str | int | None = None,
+        alternate_id: str | int | None = None,
+        role: str | None = None,
+        since: dt.datetime | None = None,
+        until: dt.datetime | None = None,
+    ) -> list[Hit]:
+        """Find messages in all sessions of one user with one agent, as `Session.search` does.
+
+        Who they are is told as in `session`. What was said in the sessions of anybody else, and
+        with other agents, is not looked at, though this user may have spoken in them. Raises
+        ValueError for what cannot be searched for, StoreUnavailableError while Postgres is away.
+        """
+        asked = wanted(query, limit, role, since, until)
+        runtime = Runtime.of(user_id, alternate_id, platform)
+        spec = opening(self._services, Conversation(), user=user, agent=agent, runtime=runtime).spec
+        return of_pair(
+            self._services.database, spec.workspace, spec.user_peer, spec.agent_peer, asked
+        )
+
     def local_files(self, folder: str | Path, session: Session | None = None) -> LocalFiles:
         """Give the memory files in `folder` (USER.md, MEMORY.md, SOUL.md, memory/<note>.md).
 
@@ -113,6 +144,14 @@ class Memory:
         last modes that were seen hold, else the configured ones.
         """
         return LocalFiles(Path(folder).expanduser(), CurrentModes(self._services, session))
+
+    def timings(self) -> dict[str, Summary]:
+        """Give what the stages of this process' turns took, in seconds, in a turn's order.
+
+        For each: how often (`count`), `sum`, and the quantiles `p50`, `p90` and `p99`, each within
+        a third of itself. `publish` is a hint on its way to the broker, in the background.
+        """
+        return self._services.timings.summaries()
 
     def close(self) -> None:
         """Close every session that is still open, send what hints wait, and disconnect.

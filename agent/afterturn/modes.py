@@ -14,8 +14,6 @@ from afterturn_models.store.settings import settings_by_scope
 from afterturn_models.values import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sqlalchemy import Connection
 
     from afterturn.services import Services
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from afterturn_models.values import Mode
 
 _Said = dict[Scope, dict[str, Any]]
-_NEAREST_FIRST = (Scope.SESSION, Scope.AGENT, Scope.WORKSPACE)
 
 
 class CurrentModes:
@@ -38,16 +35,13 @@ class CurrentModes:
         """With a `session`, what is said for it and its agent counts; else for the agent."""
         self._services = services
         self._session = session
-        self._agent = session.agent_peer if session else services.settings.ai_peer
         self._known: _Said = {}
 
     def __call__(self) -> tuple[Mode, Mode]:
         """Give both modes, the user's first; never raises for a Postgres that is away."""
         said = self._known = self._ask() or self._known
-        policy = self._services.policy
-        between = [said.get(scope, {}) for scope in _NEAREST_FIRST]
-        scopes: list[Mapping[str, str]] = [dict(policy.given), *between, dict(policy.fallback)]
-        return resolve_mode(scopes, USER_KEYS), resolve_mode(scopes, AGENT_KEYS)
+        layers = self._services.told.layers(said)
+        return resolve_mode(layers, USER_KEYS), resolve_mode(layers, AGENT_KEYS)
 
     def _ask(self) -> _Said | None:
         capturer = self._services.capturer
@@ -60,16 +54,16 @@ class CurrentModes:
             return None
 
     def _read(self) -> _Said | None:
-        opened = self._session.opened() if self._session else None
-        if self._session and opened is None:
+        session, names = self._session, self._services.names
+        opened = session.opened() if session else None
+        if session and opened is None:
             return None
+        agent = session.agent_peer if session else names.settings().ai_peer
         with self._services.database.statement() as connection:
             workspace = opened.workspace_id if opened else self._workspace(connection)
             if workspace is None:
                 return {scope: {} for scope in Scope}  # nobody has said anything there yet
-            return settings_by_scope(
-                connection, workspace, self._agent, opened.id if opened else None
-            )
+            return settings_by_scope(connection, workspace, agent, opened.id if opened else None)
 
     def _workspace(self, connection: Connection) -> int | None:
         return workspace_id(connection, self._services.settings.workspace)

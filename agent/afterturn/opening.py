@@ -2,12 +2,16 @@
 
 Strategy, manual map, aliases and the rest of who is who and what is called what may be said in
 Postgres, for every agent at once; here that word is read, laid over this process's own, and kept
-for a moment, since a gateway opens its sessions anew with every message.
+for a moment, since a gateway opens its sessions anew with every message. What this process's own
+files say of it is read again where they have changed: whoever gives this machine's user or agent
+another name need not start its agents again. A session that is open keeps its two peers, in whose
+name all of it was recalled and shown so far.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 import uuid
@@ -15,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from afterturn_models.errors import StoreUnavailableError
+from afterturn_models.errors import ConfigurationError, StoreUnavailableError
 from afterturn_models.policy.ids import honcho_id
 from afterturn_models.policy.session_name import (
     PER_REPO,
@@ -26,6 +30,9 @@ from afterturn_models.policy.session_name import (
 )
 from afterturn_models.policy.text import clean_text
 from afterturn_models.policy.who import People, Runtime, Speakers, runtime_peer, user_peer
+from afterturn_models.shared import OPENED_BY
+from afterturn_models.sources import honcho_file, our_file
+from afterturn_models.store.agents import MAIN, AgentPeer
 from afterturn_models.store.sessions import SessionSpec, workspace_id
 from afterturn_models.store.settings import shared_sources
 
@@ -34,8 +41,12 @@ if TYPE_CHECKING:
     from afterturn.services import Services
     from afterturn_models.db import Database
     from afterturn_models.settings import Loaded, Settings
+    from afterturn_models.sources import Source
+
+log = logging.getLogger("afterturn.settings")
 
 _KEPT = 2.0  # seconds for which Postgres' word on names is not read again
+_Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +60,25 @@ class Opened:
 class Names:
     """The settings that name sessions and people, with Postgres' word on them; safe between threads.
 
-    While Postgres is away, what it said last holds, and before that the configuration.
+    While Postgres is away, what it said last holds, and before that the configuration; so it is
+    with files while what they say is not sound.
     """
 
     def __init__(self, database: Database, capturer: Capturer, loaded: Loaded) -> None:
         self._database = database
         self._capturer = capturer
         self._loaded = loaded
+        self._shared: list[Source] = []
         self._known = loaded
         self._until = 0.0
+        self._stamp = _stamp()
 
     def settings(self) -> Settings:
         """Give the settings as they are now. Raises SchemaError."""
-        if time.monotonic() >= self._until and not self._capturer.away:
-            self._read()
+        if time.monotonic() >= self._until:
+            self._read_files()
+            if not self._capturer.away:
+                self._read()
         return self._known.settings
 
     def people(self) -> People:
@@ -77,6 +93,23 @@ class Names:
             taken=frozenset({settings.ai_peer}),
         )
 
+    def agent(self) -> AgentPeer:
+        """Give the agent that is meant where none is named: by its own name, where it has one."""
+        peer = self.settings().ai_peer
+        return AgentPeer(peer if "ai_peer" in self._known.origins else MAIN, peer)
+
+    def _read_files(self) -> None:
+        stamp = _stamp()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._loaded = self._loaded.renewed(OPENED_BY)
+        except ConfigurationError as error:
+            log.warning("what files said before holds on: %s", error)
+            return
+        self._known = self._loaded.with_shared(self._shared)
+
     def _read(self) -> None:
         own = self._loaded.settings
         try:
@@ -88,8 +121,22 @@ class Names:
         except StoreUnavailableError as error:
             self._capturer.note_away(error)
             return
+        self._shared = found
         self._known = self._loaded.with_shared(found)
         self._until = time.monotonic() + _KEPT
+
+
+def _stamp() -> _Stamp:
+    """Tell apart the states of the files that people write settings into."""
+    return tuple(_stamp_of(path) for path in (our_file(), honcho_file()))
+
+
+def _stamp_of(path: Path) -> tuple[int, int, int] | None:
+    try:
+        known = path.stat()
+    except OSError:
+        return None
+    return known.st_mtime_ns, known.st_size, known.st_ino
 
 
 def opening(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -13,6 +13,8 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from afterturn.breaker import Breaker
+from afterturn.commands import getdel
+from afterturn.wire import bulks
 from afterturn_models.asks import awaited_key
 from afterturn_models.errors import ConfigurationError
 from afterturn_models.prefetched import result_key
@@ -22,8 +24,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("afterturn.popper")
 
+T = TypeVar("T")
+
 _IDLE = 16  # connections that are kept for pops
 _TIMEOUT = 0.25  # seconds that a look may take; a Redis that is slower counts as away
+
+
+class _Line(NamedTuple):
+    """A connection, and how to read from its socket; None where redis-py's parser is to."""
+
+    connection: Any
+    recv: Callable[[int], bytes] | None
+
+
+class Flight(NamedTuple):
+    """Commands that were sent, and whose answers were not read yet; `fresh`: on a new connection."""
+
+    line: _Line
+    commands: bytes
+    answers: int
+    fresh: bool
 
 
 class Popper:
@@ -37,12 +57,13 @@ class Popper:
                 socket_timeout=_TIMEOUT,
                 socket_connect_timeout=_TIMEOUT,
                 retry=Retry(NoBackoff(), 0),
+                protocol=2,  # no answer but to what was asked, and nothing of it unasked
             )
         except ValueError:
             raise ConfigurationError(
                 "the Redis URL cannot be read; it has the form redis://host:6379/0"
             ) from None  # the cause may quote a piece of the password
-        self._idle: deque[Any] = deque(maxlen=_IDLE)
+        self._idle: deque[_Line] = deque(maxlen=_IDLE)
         self._breaker = Breaker("redis", self._redis.ping)
 
     @property
@@ -57,7 +78,35 @@ class Popper:
         """
         if not task_ids:
             return []
-        return self._call(lambda: self._popped(task_ids)) or [None] * len(task_ids)
+        commands = b"".join([getdel(task_id) for task_id in task_ids])
+        return self.answers(self.ask(commands, len(task_ids))) or [None] * len(task_ids)
+
+    def ask(self, commands: bytes, count: int) -> Flight | None:
+        """Send so many commands at once, whose answers are texts or nil, and do not wait for them.
+
+        On redis-py's connections, without its pipeline and its pool, which alone took a fifth of
+        the round trip: that is all that a turn waits for. None where Redis is away.
+        """
+        if self._breaker.open:
+            return None
+        try:
+            return self._sent(commands, count)
+        except RedisError as error:
+            self._leave_alone(error)
+            return None
+
+    def answers(self, flight: Flight | None) -> list[bytes | None] | None:
+        """Read what came of `ask`: each answer, None for nil; None in all where Redis is away.
+
+        A connection that the server closed meanwhile is noticed by its use, and a new one asked.
+        """
+        if flight is None:
+            return None
+        try:
+            return self._read(flight)
+        except RedisError as error:
+            self._leave_alone(error)
+            return None
 
     def await_ask(self, task_id: str, seconds: float) -> bool:
         """Say that the ask `task_id` is waited for, for so long on Redis' own clock.
@@ -82,43 +131,57 @@ class Popper:
         self._breaker.close()
         self._redis.close()
         while self._idle:
-            self._idle.pop().disconnect()
+            self._idle.pop().connection.disconnect()
 
-    def _popped(self, task_ids: Sequence[str]) -> list[bytes | None]:
-        """Send the GETDELs at once, then read what they gave.
-
-        On redis-py's connections, without its pipeline and its pool, which alone took a fifth of
-        the round trip: that is all that a turn waits for. One that the server closed meanwhile is
-        noticed by its use, and a new one asked.
-        """
-        wanted = b"".join([_getdel(result_key(task_id)) for task_id in task_ids])
+    def _sent(self, commands: bytes, count: int) -> Flight:
         try:
-            return self._exchanged(self._idle.pop(), wanted, len(task_ids))
+            line = self._idle.pop()
+            line.connection.send_packed_command([commands])
         except (IndexError, RedisConnectionError):
-            connection = self._redis.connection_pool.make_connection()
-            return self._exchanged(connection, wanted, len(task_ids))
+            return Flight(self._connected(commands), commands, count, fresh=True)
+        return Flight(line, commands, count, fresh=False)
 
-    def _exchanged(self, connection: Any, wanted: bytes, count: int) -> list[bytes | None]:
+    def _connected(self, commands: bytes) -> _Line:
+        connection: Any = self._redis.connection_pool.make_connection()
+        connection.send_packed_command([commands])
+        # The socket has no public name. Where it has another one day, or where the URL asks for
+        # RESP3, redis-py reads the answers itself, and a turn only begins some microseconds later.
+        socket = getattr(connection, "_sock", None)
+        if socket is None or str(connection.get_protocol()) != "2":
+            return _Line(connection, None)
+        return _Line(connection, socket.recv)
+
+    def _read(self, flight: Flight) -> list[bytes | None]:
         try:
-            connection.send_packed_command([wanted])
-            found = [connection.read_response() for _ in range(count)]
-        except BaseException:
-            connection.disconnect()  # what was not read yet would be taken for the next answer
-            raise
-        self._idle.append(connection)
+            found = _answers(flight.line, flight.answers)
+        except RedisConnectionError:
+            if flight.fresh:
+                raise
+            flight = Flight(self._connected(flight.commands), flight.commands, flight.answers, True)
+            found = _answers(flight.line, flight.answers)
+        self._idle.append(flight.line)
         return found
 
-    def _call(self, command: Callable[[], Any]) -> Any:
+    def _call(self, said: Callable[[], T]) -> T | None:
         if self.away:
             return None
         try:
-            return command()
+            return said()
         except RedisError as error:
-            log.warning("Redis does not answer, turns start cold until it does: %s", error)
-            self._breaker.trip()
+            self._leave_alone(error)
             return None
 
+    def _leave_alone(self, error: RedisError) -> None:
+        log.warning("Redis does not answer, turns start cold until it does: %s", error)
+        self._breaker.trip()
 
-def _getdel(key: str) -> bytes:
-    """Give the command as Redis reads it; keys are ours, of ASCII."""
-    return b"*2\r\n$6\r\nGETDEL\r\n$%d\r\n%s\r\n" % (len(key), key.encode())
+
+def _answers(line: _Line, count: int) -> list[bytes | None]:
+    connection, recv = line
+    try:
+        if recv is not None:
+            return bulks(recv, count, seconds=_TIMEOUT)
+        return [connection.read_response() for _ in range(count)]
+    except BaseException:
+        connection.disconnect()  # what was not read yet would be taken for the next answer
+        raise

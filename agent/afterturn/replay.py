@@ -36,7 +36,7 @@ def replayed(messages: Iterable[Message], *, speaker: str | None) -> list[dict[s
     whole: list[dict[str, str]] = []
     for message in messages:
         mine = message.role is not Role.USER or speaker in {None, message.peer}
-        said = message.sent if mine else _without_block(message.sent)
+        said = message.sent if mine else without_block(message.sent)
         if message.part and whole:
             whole[-1]["content"] += said
         else:
@@ -44,6 +44,6 @@ def replayed(messages: Iterable[Message], *, speaker: str | None) -> list[dict[s
     return [said for said in whole if not is_blank(said["content"])]
 
 
-def _without_block(sent: str) -> str:
+def without_block(sent: str) -> str:
     """Give what was said without what was remembered beside it."""
     return sent[: sent.rfind(OPEN)].removesuffix("\n\n") if sent.endswith(CLOSE) else sent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from afterturn.capture import row_id
@@ -10,7 +10,7 @@ from afterturn_models.policy.metadata import MetadataPatterns, Stripped, strip_m
 from afterturn_models.policy.noise import NoisePatterns, machine_context
 from afterturn_models.policy.split import split_text
 from afterturn_models.policy.text import clean_text, is_blank
-from afterturn_models.policy.tokens import estimate_tokens
+from afterturn_models.token_counter import TokenCounter
 from afterturn_models.values import NewMessage, Role
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from afterturn_models.settings import Settings
+    from afterturn_models.values import ToolCall
 
 
 # Honcho takes 25,000 characters. What is captured is what was said, and a special token in it is
@@ -30,7 +31,8 @@ class Said(NamedTuple):
     """One message as the agent handed it over.
 
     `sent` is what of it the model was sent, where that is not `content`; `frozen` the block of
-    memory that was put into the system prompt with it, for good.
+    memory that was put into the system prompt with it, for good; `call` the call that a tool's
+    answer is to; `interrupted` says that it was cut off in the middle.
     """
 
     role: Role
@@ -39,19 +41,25 @@ class Said(NamedTuple):
     at: dt.datetime
     sent: str | None = None
     frozen: str | None = None
+    call: ToolCall | None = None
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureRules:
-    """What is stripped, what is noise, whether tool messages are sent, how long a part may be."""
+    """What is stripped, what is noise, whether tool messages are sent, how long a part may be.
+
+    `counter` counts each row, once and for all who read it.
+    """
 
     metadata: MetadataPatterns = field(default_factory=MetadataPatterns)
     noise: NoisePatterns = field(default_factory=NoisePatterns)
     sync_tools: bool = False
     part_characters: int = PART_CHARACTERS
+    counter: TokenCounter = field(default_factory=TokenCounter, compare=False)
 
     @classmethod
-    def of(cls, settings: Settings) -> CaptureRules:
+    def of(cls, settings: Settings, counter: TokenCounter | None = None) -> CaptureRules:
         """Compile what is configured, once a process; settings have checked every pattern."""
         return cls(
             metadata=MetadataPatterns.compile(
@@ -62,6 +70,7 @@ class CaptureRules:
             ),
             sync_tools=settings.sync_tool_messages,
             part_characters=min(settings.message_max_chars, PART_CHARACTERS),
+            counter=counter or TokenCounter(),
         )
 
     def askable(self, text: str, origin: str | None = None) -> str | None:
@@ -102,10 +111,10 @@ def _message_rows(
             at=said.at,
             part=number,
             parts=len(parts),
-            tokens=estimate_tokens(part),
+            tokens=_tokens(said, part, number, rules.counter),
             # Honcho's SDK refuses text without a letter.
             local=stays or ("blank" if is_blank(part) else None),
-            metadata=_details(said, stripped, number),
+            metadata=_details(said, stripped, number) | _counted(rules.counter),
         )
 
 
@@ -123,7 +132,22 @@ def _details(said: Said, stripped: Stripped, part: int) -> dict[str, Any]:
         found["sent"] = "" if part else sent
     if said.frozen is not None and not part:
         found["system"] = said.frozen
+    if said.call is not None and not part:
+        found["call"] = asdict(said.call)
+    if said.interrupted and not part:
+        found["interrupted"] = True
     return found
+
+
+def _tokens(said: Said, part: str, number: int, counter: TokenCounter) -> int:
+    """Count a row: its words, and the call that it answers, which goes into the same requests."""
+    call = said.call if not number else None
+    return counter.count(part) + (counter.count(f"{call.name}{call.arguments}") if call else 0)
+
+
+def _counted(counter: TokenCounter) -> dict[str, Any]:
+    """Say by which encoding a row was counted; nothing, where it was estimated."""
+    return {"counted": counter.encoding} if counter.encoding else {}
 
 
 def _stays(role: Role, text: str, rules: CaptureRules) -> str | None:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import suppress
 from dataclasses import replace
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from afterturn import sync_wait
+from afterturn.notices import Notices
+from afterturn.past import Past
 from afterturn.recollection import Recollection
 from afterturn.renaming import renamed
-from afterturn.replay import REPLAYED, replayed
 from afterturn.spool import SpooledTurn, SpoolError
 from afterturn.subagents import child_spec
+from afterturn.timings.marks import Marks, no_loads
 from afterturn.tools.calling import Toolbox
 from afterturn.turn import Turn, TurnResult, as_text
 from afterturn_models.errors import CaptureError, SchemaError, StoreUnavailableError
 from afterturn_models.policy.who import Speakers
 from afterturn_models.policy.write_frequency import TURN
+from afterturn_models.signatures import compact_session
 from afterturn_models.store.sessions import close_session
 
 if TYPE_CHECKING:
@@ -30,12 +33,12 @@ if TYPE_CHECKING:
     from afterturn.services import Services
     from afterturn.tools.table import Names
     from afterturn_models.store.sessions import OpenSession, SessionSpec
-    from afterturn_models.values import Message, NewMessage
+    from afterturn_models.values import NewMessage
 
 log = logging.getLogger("afterturn.session")
 
 
-class Session:
+class Session(Past):
     """One conversation between a user's peer and the agent's; made by `Memory.session`.
 
     Safe between threads. Nothing here waits for Honcho, nor for Redis longer than a moment.
@@ -49,8 +52,12 @@ class Session:
         self._turn: Turn | None = None
         self._speaker = spec.user_peer
         self.memory_folder: str | None = services.settings.memory_folder
+        self.loads = no_loads()  # when it read, since its last turn ended
+        began = perf_counter_ns()
+        notices = Notices(services.popper, spec.workspace)
         self._opened = services.capturer.open(spec)
-        self._recollection = Recollection(services, spec, self._opened)
+        self._recollection = Recollection(services, spec, self._opened, notices)
+        self.loads.append((began, perf_counter_ns()))
 
     @property
     def key(self) -> str:
@@ -97,28 +104,40 @@ class Session:
         stays here. A turn that was not ended is captured as interrupted first; CaptureError where
         nothing takes that one. Raises TypeError for a text that is none.
         """
+        began = perf_counter_ns()
         as_text(text)
         with self._lock:
-            self._end_interrupted()
+            locked = perf_counter_ns()
+            if self._turn is not None and not self._turn.ended:
+                self._end_interrupted()
             speaker = self._speakers.peer(author)
-            placed = self._recollection.place(
-                self._opened,
-                text,
-                about=self.in_force.about or speaker,
-                wait=wait or 0.0,
-                origin=origin,
-            )
+            ready = perf_counter_ns()
+            asked = self._recollection.ask(self._opened)
+            # All that needs no answer is done while Redis makes one.
+            marks = Marks(began, self._services.timings.tracing.context())
+            marks.locked, marks.ready = locked, ready
             turn = Turn(
                 self,
                 text,
                 author=speaker,
                 at=at,
-                placed=placed,
                 rules=self._services.rules,
                 origin=origin,
+                marks=marks,
             )
+            placed = self._recollection.place(
+                asked,
+                self._opened,
+                text,
+                about=self.in_force.about or speaker,
+                wait=wait or 0.0,
+                origin=origin,
+                marks=marks,
+            )
+            turn.begun(placed)
             self._turn, self._speaker = turn, speaker
             self._services.unfinished.add(turn)
+            marks.begun = perf_counter_ns()
             return turn
 
     def tools(self, names: Names = "afterturn") -> list[dict[str, Any]]:
@@ -149,20 +168,31 @@ class Session:
 
         With `wait`, the write frequency `turn` has its way. Raises CaptureError.
         """
-        services = self._services
+        services, marks = self._services, turn.marks
         captured = services.capturer.capture(
             SpooledTurn(self._spec, self.agent_peer, turn.id, tuple(rows), services.policy)
         )
         services.unfinished.discard(turn)
         opened = self._as_captured() if captured is not None else None
+        marks.turn, marks.session = turn.id, opened.id if opened else None
+        marks.loads, self.loads = self.loads, no_loads()
         if captured is None or opened is None:
+            marks.captured = perf_counter_ns()
             return TurnResult(synced=False, spooled=captured is None)
         self._recollection.captured(captured)
+        if self.in_force.compaction_due(captured.uncovered):
+            services.dispatcher.send(compact_session(opened.id))
+        marks.captured = perf_counter_ns()
         if not wait or captured.frequency != TURN:
-            services.dispatcher.hint(opened.id)
+            services.dispatcher.hint(opened.id, marks=marks)
+            marks.hinted = perf_counter_ns()
             return TurnResult(synced=False, spooled=False)
-        synced = sync_wait.turn_synced(services, opened.id, captured.last_index)
+        synced = sync_wait.turn_synced(services, opened.id, captured.last_index, marks)
         return TurnResult(synced=synced, spooled=False)
+
+    def over(self, marks: Marks) -> None:
+        """Take the marks of a turn that is over; called by the turn."""
+        self._services.timings.over(marks)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Have everything captured sent; True once all of it is settled at Honcho.
@@ -180,32 +210,6 @@ class Session:
         except (StoreUnavailableError, SpoolError) as error:
             log.warning("not flushed: %s", error)
             return False
-
-    def history(self, limit: int = 50, before: int | None = None) -> list[Message]:
-        """Give up to `limit` messages before index `before` (None: the last), oldest first.
-
-        Raises StoreUnavailableError while Postgres is away.
-        """
-        if limit < 1:
-            raise ValueError("limit must be at least 1")
-        return self._services.histories.page(self._need_open().id, limit, before)
-
-    def replay(self, limit: int = REPLAYED, *, tools: bool = False) -> list[dict[str, str]]:
-        """Give the last turns as a request has them, oldest first, each byte as it was sent.
-
-        At most `limit` whole turns: `[{"role": "user" | "assistant", "content": ...}]`, and what
-        tools said with `tools`. The window leaps by half of itself where it must move, so that
-        most requests begin as the one before did, and a provider's cache still knows them. In a
-        shared chat it is for whoever speaks in the last turn that began: what was remembered
-        beside the words of others stays out. Raises StoreUnavailableError while Postgres is away.
-        """
-        if limit < 1:
-            raise ValueError("limit must be at least 1")
-        opened = self._need_open()
-        with suppress(SpoolError):  # what is spooled comes as soon as it can be read
-            self._services.capturer.drain()
-        found = self._services.histories.replay(opened.id, limit, tools=tools)
-        return replayed(found, speaker=None if self.in_force.about else self._speaker)
 
     def rename(self, title: str) -> str:
         """Give the session another name, from its next turn on; gives the name that it has then.
@@ -293,6 +297,12 @@ class Session:
         if opened is None:
             raise StoreUnavailableError("Postgres is away, and histories are kept there")
         return opened
+
+    def _reopen(self) -> None:
+        """Open it anew where it was deleted: its name then means a new session."""
+        opened = self._services.capturer.open(self._spec)
+        if opened is not None:
+            self._learn(opened, warm=False)
 
     def _ensure_open(self) -> OpenSession | None:
         if self._opened is None:

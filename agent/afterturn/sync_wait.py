@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from afterturn.popper import Popper
     from afterturn.services import Services
+    from afterturn.timings.marks import Marks
     from afterturn_models.db import Database
 
 log = logging.getLogger("afterturn.session")
@@ -54,19 +55,22 @@ def decode(raw: bytes | str) -> Standing | None:
         return None
 
 
-def turn_synced(services: Services, session_id: UUID, index: int) -> bool:
+def turn_synced(services: Services, session_id: UUID, index: int, marks: Marks) -> bool:
     """Send a turn's hint and wait for what comes of it, for `turnSyncSeconds` at most.
 
     Tells whether everything up to `index` is known to be settled.
     """
     deadline = time.monotonic() + services.settings.turn_sync_seconds
     task_id = f"{session_id}.{uuid.uuid4()}.sync"
-    services.dispatcher.hint(session_id, task_id=task_id)
+    services.dispatcher.hint(session_id, task_id=task_id, marks=marks)
+    marks.hinted = time.perf_counter_ns()
     try:
         return synced(services.popper, services.database, session_id, task_id, index, deadline)
     except StoreUnavailableError as error:
         log.warning("captured, but not known to be synced: %s", error)
         return False
+    finally:
+        marks.done = time.perf_counter_ns()
 
 
 def flushed(services: Services, session_id: UUID, deadline: float) -> bool:

@@ -36,6 +36,8 @@ class Op(StrEnum):
       `asked` is false where recall asks by itself: `query` is then what the user just said, and
       recall reaches as far as what is injected does. Answer {answer: str | null, level}.
     - QUEUE: about. Answer {pending: units of work until Honcho has derived what the peer said}.
+    - DELETE_SESSION: none. Answer {deleted: [str], absent: [str], shared: [str], messages}: the
+      sessions of Honcho that were deleted, were not there, or are another session's too and stay.
     - RECALL: query (required). Answer {context: …} as `prefetched.context_payload` has it.
     """
 
@@ -50,6 +52,7 @@ class Op(StrEnum):
     UNCONCLUDE = "unconclude"
     DIALECTIC = "dialectic"
     QUEUE = "queue"
+    DELETE_SESSION = "delete_session"
     RECALL = "recall"
 
 

@@ -100,4 +100,5 @@ def send(app: Publisher, signature: Signature) -> None:
         retry=False,
         **({"countdown": signature.after} if signature.after else {}),
         **({"kwargsrepr": signature.shown} if signature.shown else {}),
+        **({"headers": dict(signature.headers)} if signature.headers else {}),
     )

@@ -58,11 +58,19 @@ class Database:
     """
 
     def __init__(
-        self, url: str, *, pool_size: int = 5, name: str = "afterturn", patience: float = 35.0
+        self,
+        url: str,
+        *,
+        pool_size: int = 5,
+        name: str = "afterturn",
+        patience: float = 35.0,
+        planned_once: bool = False,
     ) -> None:
         """`patience`: seconds without a byte after which a statement counts as failed.
 
         By default more than `statement_timeout`, so that the server's own word comes first.
+        `planned_once`: a statement's plan serves for all that is ever asked by it, as is right
+        where each looks up by key; planning takes the capture of a turn longer than running it.
         """
         self.url = postgres_url(url)
         self._engine = create_engine(
@@ -72,7 +80,12 @@ class Database:
             pool_timeout=5,
             hide_parameters=True,  # they are captured text, which belongs in no log
             pool_use_lifo=True,  # idle connections age out instead of taking turns
-            connect_args=_connect_args(name),
+            connect_args=_connect_args(name, planned_once=planned_once),
+            # One statement that is a transaction by itself needs one round trip, not three; and
+            # nothing is to be rolled back, or set back, when its connection is returned.
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+            pool_reset_on_return=None,
         )
         kind = patient(patience)
         event.listen(
@@ -80,8 +93,8 @@ class Database:
             "do_connect",
             lambda _dialect, _record, args, options: kind.connect(*args, **options),
         )
-        # One statement that is a transaction by itself needs one round trip, not three.
-        self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._single = self._engine
+        self._transactions = self._engine.execution_options(isolation_level="READ COMMITTED")
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -89,7 +102,7 @@ class Database:
 
         Raises StoreUnavailableError or SchemaError, with the cause chained.
         """
-        with _our_errors(), self._engine.begin() as connection:
+        with _our_errors(), self._transactions.begin() as connection:
             yield connection
 
     @contextmanager
@@ -110,7 +123,8 @@ class Database:
         self._engine.dispose()
 
 
-def _connect_args(name: str) -> dict[str, Any]:
+def _connect_args(name: str, *, planned_once: bool) -> dict[str, Any]:
+    plans = " -c plan_cache_mode=force_generic_plan" if planned_once else ""
     return {
         "application_name": name,
         "connect_timeout": 3,
@@ -119,7 +133,7 @@ def _connect_args(name: str) -> dict[str, Any]:
         "keepalives_interval": 2,
         "keepalives_count": 3,
         "tcp_user_timeout": 5000,
-        "options": "-c timezone=UTC -c lock_timeout=5s -c statement_timeout=30s -c jit=off",
+        "options": "-c timezone=UTC -c lock_timeout=5s -c statement_timeout=30s -c jit=off" + plans,
     }
 
 

@@ -7,6 +7,7 @@ AfterturnError
 ├── SchemaError             the database is not at this version's schema
 ├── CopyUnderWayError       a copy to the same target has not ended yet
 ├── CaptureError            neither Postgres nor the spool took a turn; nothing was written
+├── LlmFailure              what a request to a language model came to
 └── HonchoFailure           what a request to Honcho came to
     ├── OutcomeUnknown      it may or may not have been stored: look before sending again
     └── NotStored           certainly nothing was stored
@@ -53,6 +54,17 @@ class CopyUnderWayError(AfterturnError):
 
 class CaptureError(AfterturnError):
     """Neither Postgres nor the spool took a turn; nothing of it was written."""
+
+
+class LlmFailure(AfterturnError):  # noqa: N818 - named as `HonchoFailure` is
+    """A request to a language model did not give what was asked for.
+
+    `retry_after` is how many seconds it asked us to leave it alone, where it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class HonchoFailure(AfterturnError):  # noqa: N818 - its kinds are named for what happened

@@ -86,6 +86,7 @@ IGNORED = {
 }
 # Keys of theirs that mean something which is not done here: that is said, rather than passed over.
 UNSUPPORTED = {
+    "llmApiKey": "the key of a language model is read from AFTERTURN_LLM_API_KEY or OPENAI_API_KEY",
     "a2aSessions": "what one bot writes to another is captured like anybody's",
     "sessionAiPeerPrefix": "session names have no agent in front; give the agents workspaces",
 }

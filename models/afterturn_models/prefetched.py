@@ -15,11 +15,11 @@ from afterturn_models.policy.block import DIALECTIC, prepare_answer, prepare_con
 from afterturn_models.values import ContextResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from uuid import UUID
 
 DEFAULT_TOKENS = 2000  # of a block, where nothing else is said
-_TEXTS = frozenset({str})
+_INT = frozenset({int})
 # As Celery writes it there is no white space around it, and no encoding to guess: a turn waits.
 _read = json.JSONDecoder().raw_decode
 _KEY_PREFIX = "afterturn:celery-task-meta-"
@@ -107,36 +107,38 @@ def decode(raw: bytes | str | None) -> Prefetched | None:
 
 
 def _prefetched(result: dict[str, Any]) -> Prefetched:
+    """Read a task's result; few and long steps, since a turn waits. Raises TypeError, KeyError."""
     turn, about = result["turn"], result.get("about")
     if type(turn) is not int:  # exactly: JSON's true is no turn
         raise TypeError("a turn is a number")
-    if about is not None:
-        _check_texts(about)
-    counts = _counts(result.get("counts"))
-    if "dialectic" not in result:
-        return Prefetched(turn, _context(result["context"]), None, about, counts)
-    answer = result["dialectic"]
-    _check_texts(answer)
-    return Prefetched(turn, None, answer, about, counts)
-
-
-def _context(known: dict[str, Any]) -> ContextResult:
+    counts = result.get("counts")
+    if type(counts) is not dict or not _are_counts(counts.values()):
+        counts = _counts(counts)
+    name = "" if about is None else about
+    if "dialectic" in result:
+        answer = result["dialectic"]
+        _check_texts((name, answer))
+        return Prefetched(turn, None, answer, about, counts)
+    known = result["context"]
     told, own, summary = known["representation"], known["ai_representation"], known["summary"]
     card, own_card = known["card"], known.get("ai_card", [])  # the first version's gives none
     if type(card) is not list or type(own_card) is not list:
         raise TypeError("a card is a list")
-    _check_texts(told, own, summary, *card, *own_card)
-    return ContextResult(told, tuple(card), own, summary, tuple(own_card))
+    _check_texts((name, told, own, summary, *card, *own_card))
+    context = ContextResult(told, tuple(card), own, summary, tuple(own_card))
+    return Prefetched(turn, context, None, about, counts)
+
+
+def _are_counts(counts: Collection[Any]) -> bool:
+    return _INT.issuperset(map(type, counts)) and min(counts, default=1) > 0
 
 
 def _counts(counts: Any) -> dict[str, int]:
     """Give the counts that are any; the rest is counted by whoever needs it."""
     if type(counts) is not dict:
         return {}
-    return {name: count for name, count in counts.items() if type(count) is int and count > 0}
+    return {name: count for name, count in counts.items() if _are_counts((count,))}
 
 
-def _check_texts(*values: Any) -> None:
-    """Look at all of them at once, since a turn waits for it; raises TypeError."""
-    if not _TEXTS.issuperset(map(type, values)):
-        raise TypeError("texts are expected")
+# Nothing but texts can be joined: that is the quickest look at all of them. Raises TypeError.
+_check_texts = "".join

@@ -1,7 +1,7 @@
 """A session's profile: what its agent says of it once, for every worker that recalls or syncs for it.
 
 It is kept as JSON on the session's row (`sessions.details`) and says what the agent was told of
-recall's settings, how peers observe each other, and, for a subagent's session, whose it is.
+the settings of recall and compaction, how peers observe each other, and, for a subagent's session, whose it is.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from afterturn_models.compaction_settings import CompactionSettings
+from afterturn_models.compaction_settings import resolve as resolve_compaction
 from afterturn_models.recall_settings import RecallSettings, resolve
 from afterturn_models.values import (
     AGENT_OBSERVING,
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 class SessionProfile:
     """What an agent writes on a session that it opens.
 
-    `given` are recall settings and memory modes from keyword arguments, which come before what
+    `given` are settings of recall and compaction and memory modes from keyword arguments, which come before what
     Postgres says; `rest` those of its other sources, behind it; both by camelCase key. `owner` is
     the peer whose agent it is: with anyone else it recalls of itself only what it said to them. `observer` is the parent
     agent's peer in a subagent's session, and `about` the peer whom recall is about there, since
@@ -66,6 +68,14 @@ class SessionProfile:
     ) -> RecallSettings:
         """Resolve recall's settings: `said` is Postgres' word by scope, `own` the worker's."""
         return resolve([*self.layers(said), own or {}])
+
+    def compaction(
+        self,
+        said: Mapping[Scope, Mapping[str, Any]],
+        own: Mapping[str, Any] | None = None,
+    ) -> CompactionSettings:
+        """Resolve compaction's settings in the same way."""
+        return resolve_compaction([*self.layers(said), own or {}])
 
     def layers(self, said: Mapping[Scope, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Give all that is said of the session, what comes first first."""

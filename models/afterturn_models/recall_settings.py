@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from afterturn_models.layered import first_said
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -155,7 +157,6 @@ class RecallSettings(BaseModel):
 
 
 FIELDS = tuple(RecallSettings.model_fields)
-KEYS = {to_camel(name): name for name in FIELDS}
 
 
 def resolve(layers: Sequence[Mapping[str, Any]]) -> RecallSettings:
@@ -164,25 +165,10 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> RecallSettings:
     What says nothing sensible says nothing: a wrong value that somebody wrote into Postgres is
     logged, and the next layer's counts. Keys that are no recall setting are left alone.
     """
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            name = KEYS.get(key)
-            if name is not None and name not in merged and _fits(name, value):
-                merged[name] = value
+    merged = first_said(RecallSettings, layers)
     try:
         return RecallSettings.model_validate(merged, by_name=True, by_alias=False)
     except ValidationError:  # each fits, and together they do not
         merged.pop("dialectic_depth_levels", None)
         log.warning("dialecticDepthLevels does not fit dialecticDepth; it is left out")
         return RecallSettings.model_validate(merged, by_name=True, by_alias=False)
-
-
-def _fits(name: str, value: Any) -> bool:
-    try:
-        RecallSettings.model_validate({name: value}, by_name=True, by_alias=False)
-    except ValidationError as error:
-        if any(found["loc"][:1] == (name,) for found in error.errors(include_url=False)):
-            log.warning("%s is set to a value that does not fit; it is left out", to_camel(name))
-            return False
-    return True

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KEY_NAMES = frozenset({"apiKey", "api_key", "honchoApiKey"})
 KEY_VARIABLES = ("AFTERTURN_HONCHO_API_KEY", "HONCHO_API_KEY")  # in the order of workers
-URLS = ("database_url", "redis_url", "honcho_url")
+URLS = ("database_url", "redis_url", "honcho_url", "llm_base_url")
 _MASK = "***"
 _USER = re.compile(r"(://[^:/@\s]*:).*@", re.DOTALL)  # to the last @: one may stand in a password
 _QUERY = re.compile(r"([?&](?:ssl)?password=)[^&]*")

@@ -32,9 +32,9 @@ from afterturn_models.settings_model import (
 from afterturn_models.sources import HOST, Source, honcho_file, sources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-__all__ = ["HOSTED_HONCHO", "LEASE_MARGIN", "Loaded", "Settings", "load", "read"]
+__all__ = ["HOSTED_HONCHO", "LEASE_MARGIN", "Loaded", "Settings", "load", "read", "tell_warnings"]
 
 log = logging.getLogger("afterturn.settings")
 
@@ -78,6 +78,17 @@ class Loaded:
             merged = _merged(without)
             return replace(merged, warnings=(*merged.warnings, f"{error}; it is left out"))
 
+    def renewed(self, fields: Collection[str], env: Mapping[str, str] = os.environ) -> Loaded:
+        """Give what holds with what files say of `fields` now; all else stays as it was read.
+
+        It is for what `load` gave, before anything was laid over it. Raises ConfigurationError
+        where the files are not sound as they are now.
+        """
+        given, *before = self.sources
+        now = sources(env, FIELDS, JSON_FIELDS)
+        renewed = [old.renewed(new, fields) for old, new in zip(before, now, strict=True)]
+        return _merged([given, *renewed])
+
     def changed(self, place: str, field_name: str, value: Any) -> Loaded:
         """Give what would hold if `place` said `value`, or nothing where it is None.
 
@@ -97,11 +108,16 @@ def load(overrides: Mapping[str, Any] | None = None, env: Mapping[str, str] = os
     ConfigurationError, which names the source, the key and what is allowed.
     """
     loaded = read(overrides, env)
+    tell_warnings(loaded)
+    return loaded
+
+
+def tell_warnings(loaded: Loaded) -> None:
+    """Log what was said to no effect, each sentence once a process."""
     for warning in loaded.warnings:
         if warning not in _told:
             _told.add(warning)
             log.warning("%s", warning)
-    return loaded
 
 
 def read(overrides: Mapping[str, Any] | None = None, env: Mapping[str, str] = os.environ) -> Loaded:

@@ -6,13 +6,15 @@ keyword arguments, Postgres, the command line. `settings` reads the sources and 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, get_origin
+from typing import Annotated, Any, Literal, Self, get_origin
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from afterturn_models.compaction_settings import CompactionSettings
 from afterturn_models.errors import ConfigurationError
 from afterturn_models.policy.ids import honcho_id
 from afterturn_models.policy.noise import NoisePatterns
+from afterturn_models.policy.text import is_blank
 from afterturn_models.policy.write_frequency import ASYNC, parse_frequency
 from afterturn_models.recall_settings import RecallSettings
 from afterturn_models.values import Mode
@@ -33,6 +35,13 @@ def _switch(value: object) -> object:
     return known[word]
 
 
+def _id(value: Any) -> Any:
+    """Make an id of a name, and nothing of one that nobody can see."""
+    if not value:
+        return value
+    return "" if is_blank(str(value)) else honcho_id(str(value))
+
+
 _FREQUENCY_SCHEMA = {
     "anyOf": [
         {"enum": ["async", "turn", "session"]},
@@ -41,7 +50,7 @@ _FREQUENCY_SCHEMA = {
     ]
 }
 Frequency = Annotated[str, BeforeValidator(parse_frequency), WithJsonSchema(_FREQUENCY_SCHEMA)]
-Id = Annotated[str, BeforeValidator(lambda value: honcho_id(str(value)) if value else value)]
+Id = Annotated[str, BeforeValidator(_id)]
 Patterns = Annotated[tuple[str, ...], AfterValidator(_compiles)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Enabled = Annotated[Literal["auto"] | bool, BeforeValidator(_switch)]
@@ -50,11 +59,12 @@ HOSTED_HONCHO = "https://api.honcho.dev"
 LOCAL_HONCHO = "http://localhost:8000"  # where Honcho's SDK looks for the environment `local`
 
 
-class Settings(RecallSettings):
+class Settings(RecallSettings, CompactionSettings):
     """The effective settings of one process; immutable.
 
     Field names are snake_case in Python and in `AFTERTURN_*`, camelCase in files, as the spec
-    and the other Honcho integrations write them. Those of recall are in `RecallSettings`.
+    and the other Honcho integrations write them. Those of recall are in `RecallSettings`,
+    those of compaction in `CompactionSettings`.
     """
 
     # where things are
@@ -136,6 +146,27 @@ class Settings(RecallSettings):
     history_cache_entries: int = Field(
         256, ge=1, le=100_000, description="sessions whose history a process keeps at hand"
     )
+    history_cache_bytes: int = Field(
+        32_000_000, ge=1_000, le=100_000_000_000, description="the memory that it takes for them"
+    )
+
+    # how tokens are counted, and the language model that workers summarise with
+    token_encoding: Literal["o200k_base", "cl100k_base"] = Field(
+        "o200k_base", description="the encoding of exact token counts"
+    )
+    token_vocabulary: str | None = Field(
+        None, description="the file with its vocabulary; unset: tiktoken's own cache is looked into"
+    )
+    llm_base_url: str | None = Field(
+        None, description="an OpenAI-compatible endpoint: `http://localhost:11434/v1`"
+    )
+    llm_model: str | None = Field(None, description="the model there that is asked")
+    llm_window: int = Field(
+        32_000, ge=2000, le=100_000_000, description="tokens of that model's context window"
+    )
+    llm_seconds: Seconds = Field(
+        60.0, description="the deadline of one request to it, from first byte to last"
+    )
 
     # how long things may take, in seconds; together they bound a killed worker's delay:
     # lease + settling + two ticks of the relay
@@ -163,6 +194,14 @@ class Settings(RecallSettings):
     )
     requests_per_second: float = Field(
         0.0, ge=0, le=100_000, description="requests with messages a second; 0: any number"
+    )
+
+    # how what it does is watched
+    slow_turn_seconds: Seconds = Field(
+        0.25, description="a turn that took longer, its model aside, is logged as slow"
+    )
+    otel: Enabled = Field(
+        "auto", description="OpenTelemetry spans; `auto`: where the host or `OTEL_*` has them go"
     )
 
     @model_validator(mode="after")
@@ -195,10 +234,11 @@ def _configured(url: str | None, what: str, variable: str) -> str:
     return url
 
 
+_TRAVELLING = (*RecallSettings.model_fields, *CompactionSettings.model_fields)
 # In the order in which they are shown: where things are comes before what is recalled.
 FIELDS = (
-    *(name for name in Settings.model_fields if name not in RecallSettings.model_fields),
-    *RecallSettings.model_fields,
+    *(name for name in Settings.model_fields if name not in _TRAVELLING),
+    *_TRAVELLING,
 )
 # What is an object or a list: JSON in the environment and on the command line.
 JSON_FIELDS = frozenset(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-from afterturn_models import recall_settings
+from afterturn_models import compaction_settings, recall_settings
 from afterturn_models.errors import ConfigurationError
 from afterturn_models.keys import IGNORED, field_of, nearest
 from afterturn_models.settings_model import FIELDS, Settings
@@ -29,11 +29,21 @@ SHARED: dict[str, tuple[Scope, ...]] = {
     **dict.fromkeys(("write_frequency", "save_messages"), _ANY),
     **dict.fromkeys(("session_strategy", "session_peer_prefix", "gateway_first"), _BEFORE_SESSIONS),
     **dict.fromkeys(
-        ("pin_user_peer", "user_peer_aliases", "runtime_peer_prefix"), _BEFORE_SESSIONS
+        ("peer_name", "pin_user_peer", "user_peer_aliases", "runtime_peer_prefix"), _BEFORE_SESSIONS
     ),
     "sessions": (Scope.WORKSPACE,),  # in a table of its own, a row for each directory
     **dict.fromkeys(recall_settings.FIELDS, _ANY),
+    **dict.fromkeys(compaction_settings.FIELDS, _ANY),
 }
+
+
+# Kept in Postgres only where that is asked for: machines of several people may share one, and what
+# is said there of who speaks would make one person of them.
+HERE_UNLESS_SAID = frozenset({"peer_name"})
+# What a session is opened by. Agents that run go by what is said of it now, in files as well.
+OPENED_BY = frozenset(
+    {"ai_peer", *(name for name, scopes in SHARED.items() if Scope.SESSION not in scopes)}
+)
 
 
 def field_called(key: str) -> str:

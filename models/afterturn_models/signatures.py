@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from afterturn_models.prefetched import context_task_id, dialectic_task_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
     from afterturn_models.asks import Op
@@ -20,9 +21,12 @@ SYNC_SESSION = "afterturn.sync_session"
 PREFETCH_CONTEXT = "afterturn.prefetch_context"
 PREFETCH_DIALECTIC = "afterturn.prefetch_dialectic"
 RESYNC_PART = "afterturn.resync_part"
+DRAIN = "afterturn.drain"
 SEED_IDENTITY = "afterturn.seed_identity"
 ASK = "afterturn.ask"
 MAP_AGENTS = "afterturn.map_agents"
+COMPACT_SESSION = "afterturn.compact_session"
+INDEX_HISTORY = "afterturn.index_history"
 BEAT = "afterturn.beat"
 
 INTERACTIVE, SYNC, PREFETCH, BULK, MAINTENANCE = (
@@ -39,9 +43,12 @@ TASK_QUEUE = {
     PREFETCH_CONTEXT: PREFETCH,
     PREFETCH_DIALECTIC: PREFETCH,
     RESYNC_PART: BULK,
+    DRAIN: BULK,
     SEED_IDENTITY: MAINTENANCE,
     ASK: INTERACTIVE,
     MAP_AGENTS: MAINTENANCE,
+    COMPACT_SESSION: MAINTENANCE,
+    INDEX_HISTORY: MAINTENANCE,
     BEAT: MAINTENANCE,
 }
 
@@ -63,6 +70,7 @@ class Signature:
     shown: str | None = (
         None  # the arguments as logs and Flower may show them, where not as they are
     )
+    headers: Mapping[str, str] = field(default_factory=dict)  # the trace that it belongs to
 
     @property
     def queue(self) -> str:
@@ -93,6 +101,11 @@ def resync_part(job_id: UUID, session_id: UUID) -> Signature:
     return Signature(RESYNC_PART, {"job_id": str(job_id), "session_id": str(session_id)})
 
 
+def drain(job_id: UUID | None = None) -> Signature:
+    """Hint that many sessions are due, or many parts of one copy."""
+    return Signature(DRAIN, {"job_id": str(job_id)} if job_id else {})
+
+
 def seed_identity(seed_id: int) -> Signature:
     """Hint that the identity ledger has something to seed."""
     return Signature(SEED_IDENTITY, {"seed_id": seed_id})
@@ -118,6 +131,27 @@ def ask(
 def map_agents(workspace: str) -> Signature:
     """Bring a workspace's agentPeerMap and ours together."""
     return Signature(MAP_AGENTS, {"workspace": workspace})
+
+
+def compact_session(
+    session_id: UUID, *, task_id: str | None = None, force: bool = False
+) -> Signature:
+    """Hint that a session's history may be due to be summarised.
+
+    With a `task_id` the result is kept, for a caller that waits for it. `force`: whatever its
+    length, and now.
+    """
+    return Signature(
+        COMPACT_SESSION,
+        {"session_id": str(session_id)} | ({"force": True} if force else {}),
+        task_id=task_id,
+        ignore_result=task_id is None,
+    )
+
+
+def index_history(session_id: UUID) -> Signature:
+    """Hint that messages of a session are not in the index of their words yet."""
+    return Signature(INDEX_HISTORY, {"session_id": str(session_id)})
 
 
 def prefetch_context(session_id: UUID, turn: int) -> Signature:

@@ -33,7 +33,7 @@ _HONCHO_ENV = {
 _NO_SETTINGS = frozenset(  # what is read of the environment by itself
     f"{ENV_PREFIX}{name}"
     for name in (
-        "HOME", "DEBUG", "TARGETS", "HONCHO_API_KEY", "FLOWER_AUTH", "FLOWER_PORT", "CONCURRENCY",
+        "HOME", "DEBUG", "TARGETS", "HONCHO_API_KEY", "LLM_API_KEY", "FLOWER_AUTH", "FLOWER_PORT", "CONCURRENCY",
         "POSTGRES_PORT", "REDIS_PORT",
     )
 )  # fmt: skip
@@ -66,6 +66,12 @@ class Source:
         """Give the same place, saying nothing of a field."""
         kept = {name: value for name, value in self.values.items() if name != field_name}
         return replace(self, values=kept)
+
+    def renewed(self, now: Source, fields: Collection[str]) -> Source:
+        """Give the same place with what it says of `fields` now, and of all else as before."""
+        values = {name: value for name, value in self.values.items() if name not in fields}
+        values |= {name: value for name, value in now.values.items() if name in fields}
+        return replace(self, values=values, written={**self.written, **now.written})
 
     def saying(self, field_name: str, value: Any) -> Source:
         """Give the same place, saying `value` of a field; nothing of it where that is None."""

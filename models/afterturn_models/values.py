@@ -73,6 +73,18 @@ PARENT_OBSERVING = Observing(observe_me=False, observe_others=True)  # in a suba
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that a model made of a tool: its id, the tool, and the arguments as the model wrote them.
+
+    It is kept on the row of the tool's answer, so that nothing comes between the two.
+    """
+
+    id: str
+    name: str
+    arguments: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
 class NewMessage:
     """One row to capture: a message of a turn, or one part of a long one.
 
@@ -98,7 +110,9 @@ class Message:
 
     `content` is what was captured, and what Honcho gets of it; `sent` what the model was sent: the
     same, or with memory beside it, or what was stripped from it. Of a message in several parts the
-    first one may have all that was sent, and the others none.
+    first one may have all that was sent, and the others none. `tokens` were counted at capture, by
+    the encoding `counted` (None: estimated, or not asked for); `call` is the call that a tool's
+    answer is to.
     """
 
     id: UUID
@@ -112,6 +126,9 @@ class Message:
     part: int = 0
     parts: int = 1
     sent: str = ""
+    tokens: int | None = None
+    call: ToolCall | None = None
+    counted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +155,8 @@ class Captured:
     """What a capture did: the first index, the turn's number, and whether a sync is due.
 
     `stamp` is another one as soon as anything is said otherwise in Postgres of the session's
-    settings; None where that was not looked at.
+    settings; None where that was not looked at. `uncovered` are the session's tokens that no
+    compaction covers.
     """
 
     first_index: int
@@ -149,6 +167,7 @@ class Captured:
     user_mode: Mode
     agent_mode: Mode
     stamp: str | None = None
+    uncovered: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,13 @@ _SETTINGS = {
     # A container's /dev/shm holds 64 MB: no parallel plan may run out of it.
     "max_parallel_workers_per_gather": "0",
 }
-_NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_NOT_DURABLE = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    # A vacuum that happens to run in a test's database stands in the way of dropping it.
+    "autovacuum": "off",
+}
 
 
 class EmbeddedPostgres(EmbeddedServer):

@@ -159,7 +159,8 @@ def detach(options: StackOptions) -> None:
             raise
     Console(stderr=True).print(
         f"Running in the background, pid {process.pid}; log in {escape(str(log))}."
-        "\nafterturn status shows it, afterturn down stops it."
+        "\nafterturn status shows it, afterturn down stops it.",
+        soft_wrap=True,
     )
 
 

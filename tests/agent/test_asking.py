@@ -90,7 +90,7 @@ def test_at_the_deadline_a_sentence_says_what_happened(parts, op):
     said, took = timed(lambda: parts.ask(op, seconds=0.3))
     assert said.failure is Failure.TIMEOUT
     assert said.sentence.startswith("Memory did not answer within 0.3 s.")
-    writes = op in {Op.CONCLUDE, Op.UNCONCLUDE, Op.SET_PROFILE}
+    writes = op in {Op.CONCLUDE, Op.UNCONCLUDE, Op.SET_PROFILE, Op.DELETE_SESSION}
     assert ("may have been made" in said.sentence) is writes
     assert 0.3 <= took < 2
 

@@ -29,7 +29,7 @@ from afterturn_models.prefetched import (
 )
 from afterturn_models.profile import SessionProfile
 from afterturn_models.recall_settings import RecallSettings
-from afterturn_models.store.facts import SessionFacts
+from afterturn_models.store.facts import Met, SessionFacts
 from afterturn_models.store.sessions import SessionSpec
 from afterturn_models.values import ContextResult
 from afterturn_worker.flows.views import view_of
@@ -69,6 +69,7 @@ class Chat:
     profile: SessionProfile
     injection: str
     human: Person | None = None  # for whom a subagent's session is
+    met: Met | None = None  # and where they speak
     id: uuid.UUID = field(default_factory=uuid.uuid4)
     authors: list[str] = field(default_factory=list)
 
@@ -82,7 +83,7 @@ class Chat:
         last = self.authors[-1] if self.authors else self.spec.user_peer
         return SessionFacts(
             1, "w", self.spec.key, self.profile.about or last, self.spec.agent_peer,
-            profile=self.profile,
+            profile=self.profile, met=self.met,
         )  # fmt: skip
 
 
@@ -105,11 +106,13 @@ class History:
             taken=frozenset({"bot"}),
         )
         self.mail = Mail()
-        self.given: dict[str, set[Person]] = defaultdict(set)  # whose words each peer was given
+        # Whose words each peer was given, as each agent heard them.
+        self.given: dict[tuple[str, str], set[Person]] = defaultdict(set)
         self.echoes: dict[str, set[tuple[Person, str]]] = defaultdict(set)
         self.chats: list[Chat] = []
         self.late: list[tuple[Chat, int, SessionFacts]] = []
         self.checked = 0
+        self.through = 0  # how often a subagent saw its human through another
 
     def person(self, known: Runtime, key: str) -> Person:
         """Say who that is: what an operator means by the settings."""
@@ -159,7 +162,8 @@ class History:
         )  # fmt: skip
         profile = SessionProfile.of(json.loads(spec.profile))
         speakers = Speakers(self.people, spec.user_peer, agent, spec.key)
-        child = Chat(spec, speakers, profile, "every-turn", human=chat.human or human)
+        met = chat.met or Met(chat.spec.agent_peer, chat.profile)
+        child = Chat(spec, speakers, profile, "every-turn", human=chat.human or human, met=met)
         known = next((other for other in self.chats if other.spec.key == spec.key), None)
         if known is not None:
             child.id, child.authors = known.id, known.authors
@@ -181,7 +185,7 @@ class History:
         placed = chat.placing.place(recall, about, chat.settings)
         self.check(chat, human, about, placed.system + placed.context)
         said = ("agent", chat.spec.user_peer) if chat.human else human
-        self.given[speaker].add(said)
+        self.given[chat.spec.agent_peer, speaker].add(said)
         self.echoes[chat.spec.agent_peer].add((human, chat.spec.key))
         chat.authors.append(speaker)
         chat.awaited.expect(len(chat.authors))
@@ -198,8 +202,10 @@ class History:
             facts = read if self.draw.random() < 0.5 else chat.facts()
             if facts is not read and turn != len(chat.authors):
                 continue
-            view = view_of(facts, SETTINGS["every-turn"], asked=False)
-            told = " ".join(f"<R:{json.dumps(one)}>" for one in sorted(self.given[view.user]))
+            view = view_of(facts, SETTINGS["every-turn"], {}, asked=False)
+            given = self.given[view.observer("user"), view.user]
+            told = " ".join(f"<R:{json.dumps(one)}>" for one in sorted(given))
+            self.through += view.through is not None and bool(told)
             own = " ".join(
                 f"<A:{json.dumps([one, key])}>"
                 for one, key in sorted(self.echoes[view.agent])
@@ -233,13 +239,16 @@ class History:
 @pytest.mark.parametrize("share", range(SHARES))
 def test_ten_thousand_histories(share):
     """As users report of others: one user's profile leaking to another."""
-    checked = 0
+    checked = through = 0
     for seed in range(share, HISTORIES, SHARES):
+        history = History(seed)
         try:
-            checked += History(seed).run()
+            checked += history.run()
+            through += history.through
         except AssertionError as error:
             raise AssertionError(f"history {seed}: {error}") from error
     assert checked > 500
+    assert through > 50
 
 
 def _any_of_them(self, mail, session, *, about):
@@ -247,9 +256,15 @@ def _any_of_them(self, mail, session, *, about):
     return self._pop(mail, session, None)
 
 
-def _all_at_once(facts, settings, *, asked):
+def _all_at_once(facts, settings, own, *, asked):
     """Let the agent recall of itself what it said to everybody."""
-    return replace(VIEW_OF(facts, settings, asked=asked), alone=False)
+    return replace(VIEW_OF(facts, settings, own, asked=asked), alone=False)
+
+
+def _of_the_one_who_speaks(facts, settings, own, *, asked):
+    """Recall for a subagent of the agent that speaks to it, as that one has it."""
+    view = VIEW_OF(facts, settings, own, asked=asked)
+    return replace(view, user=facts.profile.observer or view.user)
 
 
 def _about_the_opener(parent, agent_peer, profile, *, about, name=None):
@@ -264,6 +279,7 @@ def _about_the_opener(parent, agent_peer, profile, *, about, name=None):
         ("afterturn_models.policy.who._apart", lambda raw, *_, **__: honcho_id(raw)),
         ("afterturn_models.policy.who.Speakers.peer", lambda self, _: self.user),
         ("test_nothing_crosses.view_of", _all_at_once),
+        ("test_nothing_crosses.view_of", _of_the_one_who_speaks),
         ("test_nothing_crosses.child_spec", _about_the_opener),
     ],
 )

@@ -200,14 +200,13 @@ def test_sessions_replay_what_is_their_own(memory):
     assert one.replay() == said(("user", "of one"), ("assistant", "re one"))
 
 
-def test_a_cache_of_histories_is_bounded_by_what_it_holds(memory, monkeypatch):
-    monkeypatch.setattr("afterturn.history._KEPT_CHARACTERS", 1000)
+def test_a_cache_of_histories_is_bounded_by_what_it_holds(open_memory):
+    memory = open_memory(history_cache_bytes=40_000)
     session = memory.session(name="talk")
     for number in range(20):
         session.begin_turn(f"{number} " * 50).end("yes")
     assert len(session.history(40)) == 40
-    (kept,) = memory._services.histories._cache._values.values()
-    assert 0 < len(kept) < 20
+    assert 0 < memory._services.histories.counters().bytes <= 12_000
     assert len(session.history(40)) == 40
 
 

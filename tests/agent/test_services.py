@@ -70,13 +70,14 @@ session = memory.session(name="talk")
 session.begin_turn("a").end("b")
 held, done = threading.Event(), threading.Event()
 def hold():
-    s = memory._services
-    with memory._lock, session._lock, session._awaited._lock, s.dispatcher._wake, \\
-            s.capturer._opened._lock, s.histories._cache._lock:
+    s, recollection = memory._services, session._recollection
+    with memory._lock, session._lock, recollection._reading, s.dispatcher._wake, \\
+            recollection._recaller._awaited._lock, s.capturer._opened._lock, \\
+            s.histories._lock, s.histories._cache._lock:
         held.set()
-        done.wait(30)
+        done.wait(60)
 threading.Thread(target=hold, daemon=True).start()
-held.wait(30)
+assert held.wait(30)
 pid = os.fork()
 if pid == 0:
     memory.session(name="talk").begin_turn("c").end("d")

@@ -7,10 +7,14 @@ import pytest
 from afterturn import Memory
 from afterturn_models.policy.ids import is_valid_id
 from afterturn_models.prefetched import context_payload, context_task_id
-from afterturn_models.store.facts import last_turn
-from afterturn_models.values import ContextResult
+from afterturn_models.store.facts import session_facts
+from afterturn_models.store.settings import set_setting
+from afterturn_models.values import ContextResult, Scope
+from afterturn_worker.flows.views import settings_of, view_of
 from afterturn_worker.honcho.client import HonchoClient
 from support.waiting import eventually
+
+NOTHING = {}  # the worker's own word on settings
 
 
 @pytest.fixture
@@ -102,27 +106,103 @@ def test_children_close_with_their_memory(agent_env, look):
         assert look.said(child.key) == ["Find a hotel."]
 
 
-def test_a_worker_recalls_for_it_about_the_human_and_as_the_child(chat, look, memory):
+@pytest.fixture
+def recalled(memory, look):
+    """Give a function that tells as whom, and how far, a worker recalls for a session."""
+
+    def view(session, own=NOTHING, **more):
+        with memory._services.database.statement() as connection:
+            facts = session_facts(connection, look.id(session.key))
+        return view_of(facts, settings_of(facts, own), own, **{"asked": False, **more})
+
+    return view
+
+
+@pytest.fixture
+def say(memory, look):
+    """Give a function that says a setting for an agent."""
+
+    def change(agent, key, value):
+        with memory._services.database.statement() as connection:
+            workspace = look.session("group")["workspace_id"]
+            set_setting(connection, workspace, Scope.AGENT, agent, key, value)
+
+    return change
+
+
+def test_a_worker_recalls_for_it_about_the_human_as_the_parent_and_of_itself_as_the_child(
+    chat, recalled
+):
+    view = recalled(chat.spawn("researcher"))
+    assert (view.user, view.agent) == ("ann", "agent-researcher")
+    assert (view.observer("user"), view.scope_of("user")) == ("agent", "agent")
+    assert (view.observer("agent"), view.scope_of("agent")) == ("agent-researcher",) * 2
+    assert recalled(chat).through is None
+
+
+def test_a_grandchild_sees_the_human_as_the_agent_that_met_them(chat, recalled, look):
+    chat.begin_turn("Find me a hotel.", author="bob")
     child = chat.spawn("researcher")
-    child.begin_turn("Find a hotel.").end("Found one.")
-    with memory._services.database.statement() as connection:
-        facts = last_turn(connection, look.id(child.key)).session
-    assert (facts.user_peer, facts.agent_peer) == ("ann", "agent-researcher")
+    reader = child.spawn("reader").spawn("translator")
+    view = recalled(reader)
+    assert (view.user, view.observer("user")) == ("bob", "agent")
+    assert (view.agent, view.observer("agent")) == ("agent-translator",) * 2
+    look.query("DELETE FROM sessions WHERE id = %(id)s", id=look.id(child.key))
+    assert recalled(reader).observer("user") == "agent-translator"
+
+
+def test_of_anybody_else_it_sees_what_it_knows_itself(chat, recalled):
+    """The parent, who speaks in the user's place there, would be seen as it sees itself."""
+    child = chat.spawn("researcher")
+    for somebody in ("agent", "bob"):
+        assert recalled(child, user=somebody, asked=True).observer("user") == "agent-researcher"
+
+
+@pytest.mark.parametrize(
+    ("parents", "childs", "reach", "sees", "scope"),
+    [
+        ("session", "workspace", "session", "agent-researcher", "agent-researcher"),
+        ("workspace", "session", "session", "agent-researcher", "agent-researcher"),
+        ("scope", "workspace", "scope", "agent", "agent"),
+        ("scope", "scope", "scope", "agent", "agent"),
+        ("workspace", "scope", "scope", "agent", "agent-researcher"),
+        ("workspace", "workspace", "workspace", "agent", "agent"),
+    ],
+)
+def test_a_child_sees_no_more_of_the_human_than_its_parent_may(
+    chat, recalled, say, parents, childs, reach, sees, scope
+):
+    child = chat.spawn("researcher")
+    for key, asked in (("recallAutomatic", False), ("recallAsk", True)):
+        say("agent", key, parents)
+        say("agent-researcher", key, childs)
+        view = recalled(child, asked=asked)
+        assert (view.reaches("user"), view.reach) == (reach, childs)
+        assert (view.observer("user"), view.scope_of("user")) == (sees, scope)
+
+
+def test_the_workers_own_word_confines_the_parent_too(chat, recalled, say):
+    child = chat.spawn("researcher")
+    say("agent-researcher", "recallAutomatic", "workspace")
+    assert recalled(child, {"recallAutomatic": "session"}).reaches("user") == "session"
 
 
 def test_the_parent_joins_as_an_observer_and_its_words_are_its_own(start_worker, honcho, workspace):
     """As users report of others: an agent's words stored as the user's."""
     start_worker().ready()
     with Memory.open() as memory:
-        before = memory.session("before", user="ann", agent="researcher")
+        before = memory.session("before", user="ann")
         before.begin_turn("I live in Porto.").end("I see.")
+        other = memory.session("other", user="ann", agent="lawyer")
+        other.begin_turn("I sue my landlord.").end("I see.")
         session = memory.session("group", user="ann")
         session.begin_turn("I need a hotel.").end("I will have one found.")
         child = session.spawn("researcher", name="hotel")
         child.begin_turn("I need a hotel in Oslo, says ann.").end("I like the Grand.")
-        assert all(each.flush(10) for each in (before, session, child))
+        assert all(each.flush(10) for each in (before, other, session, child))
         warm = eventually(lambda: (turn := child.begin_turn("More?", wait=3)).context and turn)
         assert "Porto" in warm.context
+        assert "landlord" not in warm.context  # that is between ann and her lawyer
         assert "Oslo" not in warm.context
     stored = honcho.control.messages(workspace, child.key)
     assert [row["peer_id"] for row in stored[:2]] == ["agent", "agent-researcher"]

@@ -14,6 +14,8 @@ from packaging.utils import canonicalize_name
 from support.tree import pins, read
 
 LOCKS = ["requirements-dev.lock", "requirements.lock", "requirements-build.lock"]
+# What measurements need beside them: their plots, and rivals with pins of their own.
+BENCH, RIVAL = "requirements-bench.lock", "bench/rivals/hermes.lock"
 
 
 def _wanted() -> list[Requirement]:
@@ -22,22 +24,23 @@ def _wanted() -> list[Requirement]:
     lists = [
         project["project"]["dependencies"],
         *project["project"]["optional-dependencies"].values(),
-        *project["dependency-groups"].values(),
+        *(lines for name, lines in project["dependency-groups"].items() if name != "bench"),
         project["build-system"]["requires"],
     ]
     found = [Requirement(line) for lines in lists for line in lines if isinstance(line, str)]
     return [requirement for requirement in found if requirement.name != "afterturn"]
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, BENCH, RIVAL])
 def test_every_entry_carries_hashes(lock: str) -> None:
     entries = re.split(r"\n(?=[a-z0-9])", read(lock))
     unhashed = [entry.partition(" ")[0] for entry in entries[1:] if "--hash=sha256:" not in entry]
     assert not unhashed
-    assert len(entries) - 1 == len(pins(lock)), "an entry that is not name==version"
+    names = {entry.partition("==")[0] for entry in entries[1:]}  # one may have a version a Python
+    assert names == set(pins(lock)), "an entry that is not name==version"
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, BENCH, RIVAL])
 def test_no_address_and_no_path(lock: str) -> None:
     text = read(lock)
     assert "://" not in text
@@ -61,6 +64,15 @@ def test_the_locks_agree(lock: str) -> None:
     assert {name: everything.get(name, ("", ""))[0] for name in pins(lock)} == {
         name: found for name, (found, _) in pins(lock).items()
     }
+
+
+def test_what_measurements_need_changes_nothing_that_is_tested() -> None:
+    everything, bench = pins("requirements-dev.lock"), pins(BENCH)
+    wanted = tomllib.loads(read("pyproject.toml"))["dependency-groups"]["bench"]
+    for requirement in map(Requirement, wanted):
+        assert requirement.specifier.contains(bench[canonicalize_name(requirement.name)][0])
+    shared = set(bench) & set(everything)
+    assert {name: bench[name][0] for name in shared} == {n: everything[n][0] for n in shared}
 
 
 def test_what_is_tested_is_what_is_locked() -> None:

@@ -26,8 +26,8 @@ from support.faults.runs import check, run
 from support.faults.tally import Tally
 from support.tree import ROOT
 
-# Drawn so that they hold late commits, lost answers, and kills on both sides of a POST.
-_SHORT = (4742, 2653)
+# Drawn so that they hold drains, late commits, lost answers, and kills on both sides of a POST.
+_SHORT = (128428, 67052)
 _LONG = Shape(seconds=4.0, events=12, deep=True)
 _SHIFTS = {1: 3600.0, 3: -3600.0, 6: 3600.0}  # clocks that are off, by the worker's place
 

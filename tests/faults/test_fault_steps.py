@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from afterturn_models.store import capture, cursors
+from afterturn_models.store.many_leases import CURSORS, Step
 from afterturn_models.store.sessions import OpenSession
-from afterturn_models.values import Claim, NewMessage, Postponement, Role
+from afterturn_models.values import Claim, Intent, NewMessage, Postponement, Role
 from support.faults.events import Shape, draw
 from support.faults.reading import STATEMENTS, HttpReader, PostgresReader, step_of
 
@@ -24,6 +25,8 @@ class Asking:
 
     def execute(self, statement: Any, *_: Any) -> None:
         raise Asked(str(statement))
+
+    exec_driver_sql = execute
 
 
 def _statement(ask: Callable[[Any], object]) -> str:
@@ -59,6 +62,18 @@ _STORE: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("step", STATEMENTS)
 def test_each_step_is_recognised_by_what_the_store_says(step: str) -> None:
     assert step_of(_statement(_STORE[step])) == step
+
+
+_MANY: dict[str, Callable[[Any], object]] = {
+    "claim": lambda to: CURSORS.claim(to, {}, owner="w1", lease=1, most=9),
+    "intent": lambda to: CURSORS.advance(to, {}, [Step(_CLAIM, 1, Intent(2, 3))], lease=1),
+    "release": lambda to: CURSORS.release(to, {}, [Step(_CLAIM, 2)]),
+}
+
+
+@pytest.mark.parametrize("step", _MANY)
+def test_a_drain_takes_the_same_steps(step: str) -> None:
+    assert step_of(_statement(_MANY[step])) == step
 
 
 def test_no_other_statement_is_taken_for_a_step() -> None:

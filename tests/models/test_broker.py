@@ -30,6 +30,11 @@ EVERY = [
     signatures.ask(SESSION, Op.SEARCH, {"query": QUERY}, user="ann", task_id="t2"),
     signatures.map_agents("w"),
     signatures.seed_identity(7),
+    signatures.compact_session(SESSION),
+    signatures.compact_session(SESSION, task_id="t3", force=True),
+    signatures.drain(),
+    signatures.drain(SESSION),
+    signatures.index_history(SESSION),
 ]
 
 
@@ -98,7 +103,7 @@ def test_no_other_task_carries_text(signature):
     if signature.name == signatures.MAP_AGENTS:
         assert signature.kwargs == {"workspace": "w"}
         return
-    assert set(signature.kwargs) <= {"session_id", "job_id", "seed_id", "turn", "late"}
+    assert set(signature.kwargs) <= {"session_id", "job_id", "seed_id", "turn", "late", "force"}
     for value in signature.kwargs.values():
         assert isinstance(value, int) or uuid.UUID(value) == SESSION
     assert len(json.dumps(signature.kwargs)) < 120
@@ -120,6 +125,7 @@ def test_a_result_is_kept_only_where_somebody_will_read_it():
         f"{SESSION}.3.context",
         f"{SESSION}.3.dialectic",
         "t2",
+        "t3",
     ]
 
 

@@ -25,7 +25,8 @@ from support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 TABLES = {
-    "agents", "compactions", "cursors", "dialectic_calls", "directory_maps", "identity_seeds", "members", "messages", "peers",
+    "agents", "compaction_states", "compactions", "cursors", "dialectic_calls", "directory_maps", "history_indexes", "identity_seeds", "members",
+    "message_texts", "messages", "peers",
     "resync_jobs", "resync_parts", "sessions", "settings", "workers", "workspaces",
 }  # fmt: skip
 MIGRATE = "import sys; from afterturn_models.migrate import migrate; migrate(sys.argv[1])"
@@ -196,7 +197,7 @@ def test_the_head_is_what_a_migrated_database_has(empty_database_url):
     database = Database(empty_database_url)
     assert current(database) is None
     migrate(empty_database_url)
-    assert current(database) == head() == "0004"
+    assert current(database) == head() == "0006"
     migrate(empty_database_url)
     assert current(database) == head()
     database.close()
@@ -356,7 +357,7 @@ def test_offline_it_writes_sql_that_makes_the_same(empty_database_url, declared)
 
 
 def test_offline_it_goes_down_too():
-    done = alembic("downgrade", "0004:base", "--sql")
+    done = alembic("downgrade", f"{head()}:base", "--sql")
     assert done.returncode == 0, done.stderr
     assert all(f"DROP TABLE {table};" in done.stdout for table in TABLES)
 

@@ -17,13 +17,13 @@ from afterturn_models.shared import SHARED, shareable, valid
 from afterturn_models.store.directories import directory_map, map_directory, unmap_directory
 from afterturn_models.store.sessions import SessionSpec, open_session
 from afterturn_models.store.settings import (
-    make_workspace,
     session_called,
     set_setting,
     settings_by_scope,
     shared_sources,
     unset_setting,
 )
+from afterturn_models.store.workspaces import make_workspace
 from afterturn_models.values import Mode, Scope
 
 _count = itertools.count(1)

@@ -67,7 +67,7 @@ class MemoryRecall:
     def card(self, view: View, about: About, *, deadline: float) -> tuple[str, ...]:
         """Give a pair's card."""
         self._note("card", view, about=about, deadline=deadline)
-        return self.cards.get(_pair(view, about), ())
+        return self.cards.get(_seen(view, about), ())
 
     def set_card(
         self, view: View, about: About, card: Sequence[str], *, deadline: float
@@ -87,9 +87,10 @@ class MemoryRecall:
     def conclusions(
         self, view: View, about: About, *, query: str | None, limit: int, deadline: float
     ) -> list[Conclusion]:
-        """Give a pair's newest, whatever is looked for."""
+        """Give a pair's newest, and the agent's own, whatever is looked for."""
         self._note("conclusions", view, about=about, query=query, limit=limit, deadline=deadline)
-        return self.concluded[_pair(view, about)][:limit]
+        pairs = dict.fromkeys((_seen(view, about), _pair(view, about)))
+        return [one for pair in pairs for one in self.concluded[pair]][:limit]
 
     def conclude(self, view: View, about: About, text: str, *, deadline: float) -> Conclusion:
         """Keep a conclusion under an id that counts up."""
@@ -121,6 +122,11 @@ class MemoryRecall:
         self._note("join_scope", workspace, scope=scope, session=session, deadline=deadline)
         if session not in self.scopes[workspace, scope]:
             self.scopes[workspace, scope].append(session)
+
+    def delete_session(self, workspace: str, session: str, *, deadline: float) -> bool:
+        """Delete a session, if it is known."""
+        self._note("delete_session", workspace, session=session, deadline=deadline)
+        return self.sessions.pop((workspace, session), None) is not None
 
     def note_session(
         self, workspace: str, session: str, metadata: Mapping[str, str], *, deadline: float
@@ -160,6 +166,10 @@ class MemoryRecall:
         self.before(asked)
         if self.failures[method]:
             raise self.failures[method].popleft()
+
+
+def _seen(view: View, about: About) -> Pair:
+    return view.workspace, view.observer(about), view.peer(about)
 
 
 def _pair(view: View, about: About) -> Pair:

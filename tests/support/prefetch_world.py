@@ -14,6 +14,7 @@ from afterturn_models.signatures import Signature
 from afterturn_models.store.facts import SessionFacts
 from afterturn_worker.flows.dialectic import Consulted, consult
 from afterturn_worker.flows.prefetch import due_fetches, prefetch_context, prefetch_dialectic
+from afterturn_worker.flows.views import view_of
 from afterturn_worker.stores import PostgresStore
 from support.captured import Captures
 from support.memory_recall import MemoryRecall
@@ -82,10 +83,12 @@ class PrefetchWorld:
         settings = RecallSettings.model_validate(
             {key: more.pop(key) for key in list(more) if not key.islower()}
         )
+        facts, asked = self.facts(), more.get("asked", False)
         return consult(
-            self.facts(),
+            view_of(facts, settings, self.own, asked=asked, user=more.pop("user", None)),
             settings,
             query,
+            workspace_id=facts.workspace_id,
             store=self.store,
             honcho=self.honcho,
             deadline=deadline,

@@ -23,6 +23,7 @@ class TcpProxy:
         self.silent = False
         self.requests = 0  # times that a client said something and let the server speak
         self.connections = 0
+        self.received = 0  # bytes that the server said
         self._open: list[socket.socket] = []
         self._start()
 
@@ -96,6 +97,7 @@ class TcpProxy:
                 last["spoke"] = who
                 dead = dead or self.silent  # what was lost stays lost: such a connection is over
                 if not dead:
+                    self.received += len(data) if who == "server" else 0
                     sink.sendall(data)
             except OSError:
                 return

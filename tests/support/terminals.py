@@ -6,6 +6,7 @@ process that has imported everything, so that none waits for its imports.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pty
@@ -23,10 +24,11 @@ _PROGRAM = "from support.terminals import serve; serve()"
 class Terminals:
     """The process from which commands are forked."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *modules: str) -> None:
+        """`folder` is that of the tests; `modules` are imported too, beside the command line."""
         path = os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM],
+            [sys.executable, "-c", _PROGRAM, *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -164,6 +166,8 @@ def serve() -> None:
     import afterturn.setup.wizard
 
     del afterturn
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
     for line in sys.stdin:
         asked = json.loads(line)
         if "wait" in asked:

@@ -8,9 +8,9 @@ from typing import Any
 from celery import Celery, signals
 
 from afterturn_models.broker import celery_config
-from afterturn_models.errors import ConfigurationError
+from afterturn_models.errors import ConfigurationError, MissingExtraError
 from afterturn_models.settings import Settings, load
-from afterturn_worker import logs
+from afterturn_worker import logs, metrics, task_times
 from afterturn_worker.heartbeat import Heartbeat
 from afterturn_worker.relay import Relay
 from afterturn_worker.resources import Resources, dispose, use
@@ -20,8 +20,11 @@ TASKS = (
     "afterturn_worker.tasks.prefetch",
     "afterturn_worker.tasks.ask",
     "afterturn_worker.tasks.resync",
+    "afterturn_worker.tasks.drain",
     "afterturn_worker.tasks.identity",
     "afterturn_worker.tasks.agents",
+    "afterturn_worker.tasks.compaction",
+    "afterturn_worker.tasks.history",
     "afterturn_worker.tasks.beat",
 )
 
@@ -40,6 +43,7 @@ def make_app(settings: Settings | None = None) -> Celery:
         worker_concurrency=16,
         worker_hijack_root_logger=False,
     )
+    task_times.connect()
     app.steps["worker"].add(Relay)
     app.steps["worker"].add(Heartbeat)
     return app
@@ -47,7 +51,7 @@ def make_app(settings: Settings | None = None) -> Celery:
 
 def _visibility(settings: Settings) -> int:
     """Give a time that exceeds every task's, or the broker would start it again meanwhile."""
-    return int(max(120.0, 2 * settings.chat_seconds))
+    return int(max(120.0, 2 * settings.chat_seconds, 2 * settings.llm_seconds))
 
 
 @signals.setup_logging.connect
@@ -58,12 +62,12 @@ def _logs(loglevel: int | str | None = None, **_: Any) -> None:
 @signals.worker_init.connect
 def _open(sender: Any, **_: Any) -> None:
     """Build nothing yet, but refuse to start a worker that could do no work."""
-    process = Resources(
-        load().settings, owner=sender.hostname, threads=int(sender.concurrency or 16)
-    )
+    settings = load().settings
+    process = Resources(settings, owner=sender.hostname, threads=int(sender.concurrency or 16))
     try:
         process.check()
-    except ConfigurationError as error:
+        metrics.start(settings)
+    except (ConfigurationError, MissingExtraError) as error:
         raise SystemExit(f"afterturn: {error}") from None
     use(process)
 
@@ -76,4 +80,5 @@ def _forked(**_: Any) -> None:
 @signals.worker_shutdown.connect
 @signals.worker_process_shutdown.connect
 def _close(**_: Any) -> None:
+    metrics.stop()
     dispose()

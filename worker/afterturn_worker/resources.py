@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING
 from afterturn_models.db import Database
 from afterturn_models.errors import ConfigurationError
 from afterturn_models.settings import HOSTED_HONCHO, LEASE_MARGIN, Settings, load
+from afterturn_models.store.many_leases import COPIES, CURSORS
 from afterturn_worker.awaited import Awaited
+from afterturn_worker.compaction_store import PostgresCompactions
+from afterturn_worker.flows.compacting import CompactionLimits
 from afterturn_worker.flows.lease import SyncLimits
 from afterturn_worker.flows.ports import PacePort, Unpaced
+from afterturn_worker.flows.summarising import OfHoncho, OfModel, OfSentences
+from afterturn_worker.gathered import GatheredStore
 from afterturn_worker.honcho.client import HonchoClient
 from afterturn_worker.honcho.key import honcho_key
 from afterturn_worker.honcho.targets import target
+from afterturn_worker.llm.client import OPENAI, LlmClient
+from afterturn_worker.llm.key import llm_key
 from afterturn_worker.map_store import PostgresMapStore
 from afterturn_worker.pace import Pace
 from afterturn_worker.part_stores import CopyStore, PostgresVerifyStore
@@ -24,6 +31,8 @@ from afterturn_worker.stores import PostgresStore
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+    from afterturn_worker.flows.summarising import Summariser
 
 _BULK_SLICE = 5.0  # seconds
 
@@ -37,6 +46,9 @@ class Resources:
         self._threads = threads
         # Dialectic questions that are asked by themselves at the same time.
         self.chats = threading.BoundedSemaphore(max(1, threads // 2))
+        # Summaries that are made at the same time: each may wait for a model.
+        self.summaries = threading.BoundedSemaphore(max(1, threads // 4))
+        self.draining = threading.Lock()  # one drain a process: it is as wide as is of use
         self._targets: dict[str, HonchoClient] = {}
         self._targets_lock = threading.Lock()
 
@@ -93,6 +105,23 @@ class Resources:
         """Give the port on Postgres for one task of a copy."""
         return CopyStore(self.database, self._owner, job_id, workspace)
 
+    def gathered(self) -> GatheredStore:
+        """Give the port on Postgres for a drain of whatever is due."""
+        lease = self.limits.lease
+        return GatheredStore(self.database, CURSORS, {}, owner=self._owner, lease=lease)
+
+    def gathered_copy(self, job_id: UUID, workspace: str | None) -> GatheredStore:
+        """Give the same for a drain of one copy, into `workspace` (None: the one of that name)."""
+        return GatheredStore(
+            self.database,
+            COPIES,
+            {"job_id": job_id},
+            owner=self._owner,
+            lease=self.limits.lease,
+            with_late=True,
+            as_claimed=lambda claim: replace(claim, workspace=workspace or claim.workspace),
+        )
+
     def verify_store(self, job_id: UUID) -> PostgresVerifyStore:
         """Give the port on Postgres for one task of a verification."""
         return PostgresVerifyStore(self.database, self._owner, job_id)
@@ -106,6 +135,34 @@ class Resources:
             settling=self.settings.settling_seconds,
             margin=LEASE_MARGIN,
         )
+
+    @cached_property
+    def compactions(self) -> PostgresCompactions:
+        """Compactions on Postgres."""
+        return PostgresCompactions(self.database, self._owner)
+
+    @cached_property
+    def llm(self) -> LlmClient | None:
+        """The language model that summarises; None where none is configured."""
+        model, url, key = self.settings.llm_model, self.settings.llm_base_url, llm_key()
+        if model is None or (url is None and key is None):
+            return None
+        return LlmClient(url or OPENAI, model, key, connections=self._threads)
+
+    @cached_property
+    def summarisers(self) -> tuple[Summariser, ...]:
+        """The kinds of summary, in the order in which they are tried."""
+        store, settings = self.compactions, self.settings
+        of_model = self.llm and OfModel(
+            self.llm, store, window=settings.llm_window, seconds=settings.llm_seconds
+        )
+        of_honcho = OfHoncho(self.honcho, store, seconds=settings.request_seconds)
+        return (of_honcho, *((of_model,) if of_model else ()), OfSentences(store))
+
+    @cached_property
+    def compaction_limits(self) -> CompactionLimits:
+        """How long a compaction may take."""
+        return CompactionLimits(lease=self.settings.lease_seconds)
 
     @cached_property
     def bulk_limits(self) -> SyncLimits:
@@ -133,12 +190,14 @@ class Resources:
 
     def check(self) -> None:
         """Raise ConfigurationError now, rather than in the first task, for what is not said."""
-        _ = self.database, self.honcho
+        _ = self.database, self.honcho, self.llm
 
     def close(self) -> None:
         """Close what was opened."""
         if "honcho" in self.__dict__:
             self.honcho.close()
+        if isinstance(self.__dict__.get("llm"), LlmClient):
+            self.__dict__["llm"].close()
         for client in self._targets.values():
             client.close()
         if isinstance(self.__dict__.get("pace"), Pace):

@@ -8,6 +8,7 @@ from kombu.exceptions import OperationalError
 
 from afterturn_models.broker import send
 from afterturn_worker.boundary import log
+from afterturn_worker.tracing import carrying
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -18,6 +19,6 @@ if TYPE_CHECKING:
 def send_or_leave(app: Celery, signature: Signature) -> None:
     """Send a task; without a broker the relay, or the next turn, makes up for it."""
     try:
-        send(app, signature)
+        send(app, carrying(signature))
     except (OperationalError, OSError) as error:
         log.warning("broker_unavailable", error=str(error))

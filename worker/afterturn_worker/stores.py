@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from afterturn_models.lru import Lru
 from afterturn_models.store import (
+    compaction_due,
     counts,
     cursors,
     dialectic,
@@ -15,6 +17,8 @@ from afterturn_models.store import (
     members,
     messages,
 )
+from afterturn_worker.delete_store import PostgresDeleting
+from afterturn_worker.metrics import CLAIM, SETTLE, measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,16 +40,17 @@ if TYPE_CHECKING:
     )
 
 _MEMBERS = 10_000
+_KNOWN = 30.0  # seconds after which it is looked up again whether Honcho still has a member
 
 
-class PostgresStore:
+class PostgresStore(PostgresDeleting):
     """`SyncStore` and `TurnStore`, and so `DialecticStore`, for the worker called `owner`."""
 
     def __init__(self, database: Database, owner: str) -> None:
-        self._database = database
-        self._owner = owner
-        self._members: Lru[tuple[str, str, str], bool] = Lru(_MEMBERS)
+        super().__init__(database, owner)
+        self._members: Lru[tuple[str, str, str], float] = Lru(_MEMBERS)
 
+    @measured(CLAIM)
     def claim(self, session_id: UUID, *, lease: float, late: bool = False) -> Claim | None:
         """Take the lease."""
         with self._database.statement() as connection:
@@ -91,9 +96,12 @@ class PostgresStore:
     def unknown_members(
         self, workspace: str, honcho_session: str, peers: Iterable[str]
     ) -> set[str]:
-        """Tell which peers Honcho has not been told of; what it was told is asked for once."""
+        """Tell which peers Honcho has not been told of; what it was told is kept for a while."""
+        now = time.monotonic()
         unsure = {
-            peer for peer in peers if not self._members.get((workspace, honcho_session, peer))
+            peer
+            for peer in peers
+            if (self._members.get((workspace, honcho_session, peer)) or 0.0) <= now
         }
         if not unsure:
             return unsure
@@ -110,6 +118,7 @@ class PostgresStore:
             members.note_members(connection, workspace, honcho_session, peers)
         self._remember(workspace, honcho_session, peers)
 
+    @measured(SETTLE)
     def advance(
         self, claim: Claim, *, saved: int, intent: Intent | None, lease: float
     ) -> int | None:
@@ -117,11 +126,13 @@ class PostgresStore:
         with self._database.statement() as connection:
             return cursors.advance(connection, claim, saved=saved, intent=intent, lease=lease)
 
+    @measured(SETTLE)
     def release(self, claim: Claim, *, saved: int, late: bool = False) -> bool:
         """Settle up to `saved` and give the lease back."""
         with self._database.statement() as connection:
             return cursors.release(connection, claim, saved=saved, late=late)
 
+    @measured(SETTLE)
     def postpone(self, claim: Claim, delay: Postponement) -> bool:
         """Give the lease back until later."""
         with self._database.statement() as connection:
@@ -146,6 +157,11 @@ class PostgresStore:
         """Claim the prefetches of the last turn."""
         with self._database.statement() as connection:
             return due.take_prefetch(connection, session_id)
+
+    def want_compaction(self, session_id: UUID) -> None:
+        """Note that a compaction is due."""
+        with self._database.statement() as connection:
+            compaction_due.want(connection, session_id)
 
     def claim_fetch(self, session_id: UUID, kind: Kind, turn: int) -> int | None:
         """Note a fetch for `turn`."""
@@ -187,4 +203,4 @@ class PostgresStore:
 
     def _remember(self, workspace: str, honcho_session: str, peers: Iterable[str]) -> None:
         for peer in peers:
-            self._members.put((workspace, honcho_session, peer), True)
+            self._members.put((workspace, honcho_session, peer), time.monotonic() + _KNOWN)

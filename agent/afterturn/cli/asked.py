@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from afterturn.cli.connected import services
 from afterturn.cli.failures import FAILED
 from afterturn.identity import pair_of
 from afterturn.opening import opening
-from afterturn.services import Services
 from afterturn.tools.arguments import checked
 from afterturn.tools.calling import attended
 from afterturn.tools.parameters import ArgumentError, Who
@@ -21,7 +21,6 @@ from afterturn_models.asks import Answer, Failure, Op
 from afterturn_models.errors import AfterturnError, ConfigurationError
 from afterturn_models.policy.session_name import CHOSEN, Conversation
 from afterturn_models.policy.who import Runtime
-from afterturn_models.settings import load
 from afterturn_models.store.identity import open_identity
 from afterturn_models.store.naming import list_sessions
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from uuid import UUID
 
+    from afterturn.services import Services
     from afterturn.tools.table import Tool
     from afterturn_models.store.naming import SessionLine
 
@@ -84,11 +84,13 @@ def asking(session: str | None) -> Iterator[Asking]:
     Where this directory has none yet, in the agent's own. No session is opened anew that an agent
     has: what it was told of modes stays as it is. Raises ConfigurationError for an unknown name.
     """
-    services = Services(load())
-    try:
-        yield Asking(services, _named(services, session) if session else _here(services))
-    finally:
-        services.close()
+    with services() as opened:
+        yield Asking(opened, place_of(opened, session))
+
+
+def place_of(services: Services, session: str | None) -> Place:
+    """Find the session of that name, or else this directory's; raises ConfigurationError."""
+    return _named(services, session) if session else _here(services)
 
 
 def value_of(answer: Answer, as_json: bool) -> Any:
@@ -116,7 +118,7 @@ def _here(services: Services) -> Place:
         mapped = (spec.source or "").startswith(f"{CHOSEN}:")
         if found is not None and (mapped or found.source in {None, spec.source}):
             return _place(found)
-    pair = pair_of(services.settings)
+    pair = pair_of(services.names.settings())
     with services.database.statement() as connection:
         own = open_identity(connection, pair, pair.agent, services.profile)
     return Place(own.id, own.key, pair.owner, pair.agent)

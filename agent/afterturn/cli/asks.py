@@ -97,7 +97,7 @@ def ask(
     if as_json:
         typer.echo(json.dumps(value, ensure_ascii=False))
     else:
-        typer.echo(_plain(value["answer"] or "Nothing that is known bears on it."))
+        typer.echo(plain(value["answer"] or "Nothing that is known bears on it."))
 
 
 @examples("afterturn queue", "afterturn queue --session cli --json")
@@ -131,9 +131,9 @@ def _side(about: str) -> str:
 
 
 def _line(text: str) -> str:
-    return _plain(" ".join(text.split()))
+    return plain(" ".join(text.split()))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Leave out what would steer a terminal: it was said by somebody else."""
     return "".join(one for one in text if one.isprintable() or one in "\n\t")

@@ -10,16 +10,26 @@ from typing import TYPE_CHECKING, Any
 from pydantic.alias_generators import to_camel
 
 from afterturn.cli.effective import DEFAULT, Whose, effective, found_session
+from afterturn.notices import tell
 from afterturn_models.config_file import set_in_file, unset_in_file
 from afterturn_models.db import Database
 from afterturn_models.errors import AfterturnError, ConfigurationError
 from afterturn_models.policy.ids import honcho_id
+from afterturn_models.recall_settings import FIELDS
 from afterturn_models.secret_values import KEY_NAMES, has_password
-from afterturn_models.settings import read
+from afterturn_models.settings import load
 from afterturn_models.settings_model import JSON_FIELDS
-from afterturn_models.shared import SHARED, field_called, postgres_place, shareable, valid
+from afterturn_models.shared import (
+    HERE_UNLESS_SAID,
+    SHARED,
+    field_called,
+    postgres_place,
+    shareable,
+    valid,
+)
 from afterturn_models.sources import ENV_PREFIX, our_file
-from afterturn_models.store.settings import make_workspace, set_setting, unset_setting
+from afterturn_models.store.settings import set_setting, unset_setting
+from afterturn_models.store.workspaces import make_workspace
 from afterturn_models.values import Scope
 
 if TYPE_CHECKING:
@@ -52,7 +62,8 @@ class Change:
             return Scope.SESSION
         if self.agent is not None:
             return Scope.AGENT
-        return Scope.WORKSPACE if self.wide or (field in SHARED and not self.file) else None
+        shared = field in SHARED and field not in HERE_UNLESS_SAID
+        return Scope.WORKSPACE if self.wide or (shared and not self.file) else None
 
 
 def set_value(key: str, text: str, change: Change) -> dict[str, Any]:
@@ -71,7 +82,7 @@ def set_value(key: str, text: str, change: Change) -> dict[str, Any]:
         return _report(field, value, str(our_file()), change)
     with _place(scope, change) as (connection, workspace, subject, place):
         set_setting(connection, workspace, scope, subject, to_camel(field), value)
-    return _report(field, value, place, change)
+    return _and_told(_report(field, value, place, change), field)
 
 
 def unset_value(key: str, change: Change) -> dict[str, Any]:
@@ -85,6 +96,11 @@ def unset_value(key: str, change: Change) -> dict[str, Any]:
     else:
         with _place(scope, change) as (connection, workspace, subject, place):
             was = unset_setting(connection, workspace, scope, subject, to_camel(field))
+    report = _unset_report(field, place, was=was)
+    return report if scope is None else _and_told(report, field)
+
+
+def _unset_report(field: str, place: str, *, was: bool) -> dict[str, Any]:
     said = "is not said any more" if was else "was not said"
     return {
         "key": to_camel(field),
@@ -93,6 +109,18 @@ def unset_value(key: str, change: Change) -> dict[str, Any]:
         "sentence": f"{to_camel(field)} {said} in {place}.",
         "shadowed": None,
     }
+
+
+def _and_told(report: dict[str, Any], field: str) -> dict[str, Any]:
+    """Tell the agents that run, once it is committed; where they cannot be told, say so."""
+    settings = load().settings
+    told = settings.redis_url is not None and tell(settings.redis_url, settings.workspace)
+    if not told and field in FIELDS:
+        report["sentence"] += (
+            " Redis is away, so running agents were not told: they notice at the end of their"
+            " next turn."
+        )
+    return {**report, "told": told}
 
 
 def _refuse_secret(key: str, text: str) -> None:
@@ -142,7 +170,7 @@ def _name(scope: Scope, settings: Settings, change: Change) -> str:
 @contextmanager
 def _place(scope: Scope, change: Change) -> Iterator[tuple[Connection, int, str, str]]:
     """Open Postgres at a scope: the connection, the workspace, the subject, and its name."""
-    settings = read().settings
+    settings = load().settings
     if not settings.database_url:
         raise ConfigurationError(
             "no database: this setting is shared, and kept in Postgres; set"

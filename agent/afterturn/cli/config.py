@@ -198,9 +198,7 @@ def _print(found: Effective) -> None:
     if key and key.refused:
         console.print(f"Workers refuse it there: {escape(key.refused)}")
     if found.postgres != "ok":
-        console.print(f"Postgres: {escape(found.postgres)}")
-    for warning in found.loaded.warnings:
-        console.print(f"[yellow]Warning:[/yellow] {escape(warning)}")
+        console.print(f"Postgres: {escape(found.postgres.removeprefix('Postgres: '))}")
 
 
 def _table(found: Effective) -> Table:

@@ -1,7 +1,8 @@
-"""The database for one command: from settings, closed at its end."""
+"""What one command works with, closed at its end: the database, or all that an agent works with."""
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from afterturn_models.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from afterturn.services import Services
 
 
 def database_url() -> str:
@@ -24,4 +27,23 @@ def database() -> Iterator[Database]:
     try:
         yield opened
     finally:
+        opened.close()
+
+
+@contextmanager
+def services() -> Iterator[Services]:
+    """Give what an agent works with; raises ConfigurationError where something is not configured.
+
+    A Postgres that is away is the command's failure, and said as such: it captures no turns, so
+    that it has nothing to say of where those go meanwhile.
+    """
+    from afterturn.services import Services
+
+    opened = Services(load())
+    of_turns = logging.getLogger("afterturn.capture")
+    told, of_turns.disabled = of_turns.disabled, True
+    try:
+        yield opened
+    finally:
+        of_turns.disabled = told
         opened.close()

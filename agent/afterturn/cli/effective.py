@@ -11,7 +11,7 @@ from afterturn_models.db import Database
 from afterturn_models.errors import AfterturnError, ConfigurationError
 from afterturn_models.policy.ids import honcho_id
 from afterturn_models.secret_values import shown
-from afterturn_models.settings import GIVEN, OFF, Loaded, read
+from afterturn_models.settings import GIVEN, OFF, Loaded, load, tell_warnings
 from afterturn_models.settings_model import FIELDS
 from afterturn_models.store.sessions import workspace_id
 from afterturn_models.store.settings import session_called, shared_sources
@@ -79,9 +79,9 @@ class Effective:
 def effective(whose: Whose) -> Effective:
     """Find what holds. Raises ConfigurationError for a wrong value and for an unknown session.
 
-    A Postgres that cannot be asked is told of in the result, unless a session was named.
+    What was said to no effect is told on stderr, as logs are. A Postgres that cannot be asked is told of in the result, unless a session was named.
     """
-    loaded = read()
+    loaded = load()
     url = loaded.settings.database_url
     if not url:
         if whose.session:
@@ -99,7 +99,9 @@ def effective(whose: Whose) -> Effective:
         return Effective(loaded, str(error), asked=False)
     finally:
         database.close()
-    return Effective(loaded.with_shared(shared), "ok", asked=True)
+    merged = loaded.with_shared(shared)
+    tell_warnings(merged)
+    return Effective(merged, "ok", asked=True)
 
 
 def _shared(connection: Connection, loaded: Loaded, whose: Whose) -> list[Source]:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from afterturn.cli.connected import services
 from afterturn.cli.examples import examples
 from afterturn.identity import HOME_FILES, Seeding, pair_of, seed
 from afterturn.identity_view import IdentityView, look
-from afterturn.services import Services
 from afterturn_models.errors import ConfigurationError
 from afterturn_models.policy.identity import Kind
-from afterturn_models.settings import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from afterturn.services import Services
 
 
 def register(app: typer.Typer) -> None:
@@ -58,23 +58,14 @@ def identity(
     if show == bool(paths):
         raise ConfigurationError("name files or a folder to seed, or say --show")
     kind = _kind(peer)
-    with _services() as services:
+    with services() as opened:
         if show:
-            _show(look(services), as_json)
+            _show(look(opened), as_json)
             return
-        came = _seed(services, paths or [], kind)
+        came = _seed(opened, paths or [], kind)
     _report(came, as_json)
     if came.refused:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _services() -> Iterator[Services]:
-    services = Services(load())
-    try:
-        yield services
-    finally:
-        services.close()
 
 
 def _kind(peer: str | None) -> Kind | None:
@@ -93,7 +84,7 @@ def _seed_one(services: Services, path: Path, kind: Kind | None) -> Seeding:
     return seed(
         services.database,
         services.dispatcher.send,
-        pair_of(services.settings),
+        pair_of(services.names.settings()),
         services.profile,
         path if whole else path.parent,
         names=None if whole else [path.name],

@@ -18,7 +18,7 @@ from afterturn_models.policy.session_name import Conversation, Naming, session_n
 from afterturn_models.policy.text import clean_text, is_blank
 from afterturn_models.settings import load
 from afterturn_models.store.directories import map_directory, unmap_directory
-from afterturn_models.store.settings import make_workspace
+from afterturn_models.store.workspaces import make_workspace
 
 if TYPE_CHECKING:
     from afterturn.cli.effective import Effective

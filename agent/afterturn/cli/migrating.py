@@ -14,14 +14,13 @@ from afterturn.cli.examples import examples
 from afterturn.cli.failures import FAILED, INTERRUPTED
 from afterturn.cli.settle import Json  # noqa: TC001 - Typer reads the annotations
 from afterturn_models.errors import ConfigurationError
-from afterturn_models.settings import read
+from afterturn_models.settings import load
 
 if TYPE_CHECKING:
     from afterturn.setup.asking import Asker
     from afterturn.setup.carrying_out import Done
     from afterturn.setup.homes import Home
     from afterturn.setup.personas import Persona
-    from afterturn.setup.plan import Plan
 
 
 def register(app: typer.Typer) -> None:
@@ -51,14 +50,16 @@ def migrate_files(
     shares the database; nothing is changed in the home. Exit status 1 where a file is refused.
     """
     from afterturn.setup.carrying_out import Done, carry_out
+    from afterturn.setup.personas import known_personas
     from afterturn.setup.plan import Plan
 
-    asker = _asker(yes or dry_run, quiet=as_json)
-    plan = Plan(read())
+    plan = Plan(load())
     plan.settings.need_redis_url()
     homes = _homes(folder)
-    found = _personas(plan, homes)
-    plan.personas = [one for one in found if not one.known and one.refused is None]
+    asker = _asker(yes or dry_run, quiet=as_json)
+    with database() as opened, opened.statement() as connection:
+        found = known_personas(connection, homes, plan.pair)
+    plan.personas = [one for one in found if one.new]
     if not as_json:
         _tell(homes, found)
     done = Done()
@@ -108,21 +109,12 @@ def _homes(folder: Path | None) -> list[Home]:
     return [Home("The folder", whole, tuple(rooms), unread="; ".join(notes) or None)]
 
 
-def _personas(plan: Plan, homes: list[Home]) -> list[Persona]:
-    from afterturn.setup.personas import find_personas, other_agents, with_known
-
-    pair = plan.pair
-    with database() as opened, opened.statement() as connection:
-        found = find_personas(homes, pair, other_agents(connection, pair.workspace))
-        return with_known(connection, pair.workspace, found)
-
-
 def _tell(homes: list[Home], found: list[Persona]) -> None:
     for home in homes:
         if home.unread:
             typer.echo(f"Note: {home.unread}", err=True)
     for one in found:
-        typer.echo(f"{one.path}: {_state(one)}")
+        typer.echo(f"{one.path}: {one.state}")
     if not found:
         where = ", ".join(str(home.folder) for home in homes)
         typer.echo(
@@ -130,12 +122,6 @@ def _tell(homes: list[Home], found: list[Persona]) -> None:
             if homes
             else "No home of Hermes, OpenClaw or nanobot is here; name a folder."
         )
-
-
-def _state(one: Persona) -> str:
-    if one.refused:
-        return f"refused: {one.refused}"
-    return f"seeded for {one.peer} before" if one.known else f"about {one.peer}"
 
 
 def _report(found: list[Persona], done: Done, *, dry_run: bool, as_json: bool) -> None:

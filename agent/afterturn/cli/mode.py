@@ -18,7 +18,8 @@ from afterturn_models.settings import OFF, load
 from afterturn_models.store import switching
 from afterturn_models.store.naming import list_sessions
 from afterturn_models.store.sessions import workspace_id
-from afterturn_models.store.settings import make_workspace, settings_by_scope
+from afterturn_models.store.settings import settings_by_scope
+from afterturn_models.store.workspaces import make_workspace
 from afterturn_models.values import Mode, Scope
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ _AFTERTURN_COMPLETE=source_fish afterturn   # another shell's: source_bash, sour
 | what | from when |
 |---|---|
 | `mode`, `frequency`, `enable`, `disable` | the next turn of every running agent |
-| `recall`, `tokens`, `peer --reasoning` | the next task of every worker, and the end of the next turn of every agent |
+| `recall`, `tokens`, `peer --reasoning` | the next task of every worker, and the next turn of every running agent |
 | `strategy`, `map` | the next session that an agent opens |
 | `peer --user`, `peer --ai` | the next start of an agent or a worker of this machine |
 

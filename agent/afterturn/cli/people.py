@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from afterturn_models.store.peers import PeerLine
 
 _MAP = "map"
+_EXAMPLE = """afterturn config set userPeerAliases '{"telegram:1234": "ann"}'"""
 _WHO = ("pin_user_peer", "user_peer_aliases", "runtime_peer_prefix")
 
 
@@ -36,6 +37,7 @@ def register(app: typer.Typer) -> None:
 @examples(
     "afterturn peer",
     "afterturn peer --user ann --ai clerk",
+    "afterturn peer --user ann --workspace-wide",
     "afterturn peer --reasoning medium",
 )
 def peer(
@@ -54,15 +56,19 @@ def peer(
             autocompletion=words("dialecticReasoningLevel"),
         ),
     ] = None,
+    wide: Annotated[
+        bool, typer.Option("--workspace-wide", help="The user of every agent: set in Postgres.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show or set the two peers of this machine, and the reasoning level of questions.
 
-    The names are set in our file: who a process speaks for is settled when it starts. The level
-    is set in Postgres, for the whole workspace.
+    The names are set in our file, and hold for every session that is opened from then on, also by
+    agents that run; one that is open keeps its two. What was said under the old name stays its.
+    The level is set in Postgres, for the whole workspace.
     """
     said = {"peerName": user, "aiPeer": ai, "dialecticReasoningLevel": reasoning}
-    settle(said, Change(), as_json=as_json)
+    settle(said, Change(wide=wide), as_json=as_json)
 
 
 @examples("afterturn peers", "afterturn peers map", "afterturn peers --json | jq -r '.[].name'")
@@ -123,7 +129,7 @@ def _agents(known: list[AgentPeer]) -> list[str]:
 
 def _users(aliases: dict[str, str]) -> list[str]:
     lines = [f"    {known} → {alias}" for known, alias in sorted(aliases.items())]
-    return ["Users' aliases:", *(lines or ["    none; set userPeerAliases with: afterturn config"])]
+    return ["Users' aliases:", *(lines or [f"    none; say for example: {_EXAMPLE}"])]
 
 
 def _plain(one: PeerLine) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from afterturn.cli.connected import database
+from afterturn.cli.deleting import delete_everywhere, delete_here
 from afterturn.cli.examples import examples
 from afterturn.cli.mode import modes_of
 from afterturn.cli.tables import table
@@ -110,7 +112,11 @@ def close(key: _Key, workspace: _Workspace = None) -> None:
     typer.echo(f"{key} is closed{waiting}.")
 
 
-@examples("afterturn session delete foo", "afterturn session delete foo --yes --unsent-too")
+@examples(
+    "afterturn session delete foo",
+    "afterturn session delete foo --honcho",
+    "afterturn session delete foo --yes --unsent-too",
+)
 def delete(
     key: _Key,
     workspace: _Workspace = None,
@@ -118,8 +124,16 @@ def delete(
     unsent_too: Annotated[
         bool, typer.Option("--unsent-too", help="Also where messages are not at Honcho yet.")
     ] = False,
+    honcho: Annotated[
+        bool, typer.Option("--honcho", help="At Honcho as well, by a worker.")
+    ] = False,
 ) -> None:
-    """Delete a session and its messages here; what is at Honcho stays there."""
+    """Delete a session and its messages here; with --honcho at Honcho too.
+
+    Honcho deletes what it concluded from the session with it. What stays there are the cards that
+    it keeps of people, and what was concluded in other sessions. What is being sent just now is
+    never deleted.
+    """
     with database() as opened:
         with opened.statement() as connection:
             session = _one(connection, _workspace(workspace), key)
@@ -128,11 +142,20 @@ def delete(
                 f"{session.lag} messages of {key} are not at Honcho yet: wait for"
                 " `afterturn sessions` to show a lag of 0, or say --unsent-too"
             )
+        where = "here and at Honcho" if honcho else "here"
         if not yes:
-            typer.confirm(f"Delete {key} with {session.messages} messages here?", abort=True)
-        with opened.statement() as connection:
-            naming.delete_session(connection, session.id)
-    typer.echo(f"{key} is deleted.")
+            _confirm(f"Delete {key} with {session.messages} messages {where}?")
+        if honcho:
+            delete_everywhere(session)
+            return
+        delete_here(opened, session, unknown_too=unsent_too)
+
+
+def _confirm(question: str) -> None:
+    """Ask before something is done that is not undone; raises ConfigurationError without a terminal."""
+    if not sys.stdin.isatty():
+        raise ConfigurationError("there is no terminal to ask at: say --yes")
+    typer.confirm(question, abort=True)
 
 
 def _workspace(given: str | None) -> str:

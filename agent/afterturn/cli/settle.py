@@ -10,9 +10,10 @@ import typer
 
 from afterturn.cli.changing import Change, set_value
 from afterturn.cli.effective import Effective, Whose, effective
+from afterturn_models.compaction_settings import FIELDS as COMPACTION
 from afterturn_models.recall_settings import FIELDS as RECALL
 from afterturn_models.settings_model import Settings
-from afterturn_models.shared import SHARED, field_called, valid
+from afterturn_models.shared import OPENED_BY, SHARED, field_called, shareable, valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ Session = Annotated[
 _AT_ONCE = frozenset(
     {"memory_mode", "user_memory_mode", "agent_memory_mode", "write_frequency", "save_messages"}
 )
+_PEERS = frozenset({"peer_name", "ai_peer"})
 FROM_THE_NEXT_TURN = "It holds from the next turn of every agent."
 
 
@@ -39,7 +41,10 @@ def settle(said: Mapping[str, str | None], change: Change, *, as_json: bool) -> 
         show(said, Whose(change.session, change.agent), as_json=as_json)
         return
     for key, text in given.items():
-        valid(key, text)
+        field, value = valid(key, text)
+        scope = change.scope(field)
+        if scope is not None:
+            shareable(key, value, scope)
     reports = [set_value(key, text, change) for key, text in given.items()]
     if as_json:
         typer.echo(json.dumps({"changed": reports}, ensure_ascii=False))
@@ -106,7 +111,11 @@ def _holds_from(key: str) -> str:
             "Workers go by it from their next task, agents in every session that they open from"
             " now on."
         )
-    if field in SHARED:
+    if field in COMPACTION:
+        return "Workers go by it from their next task."
+    if field in _PEERS:
+        return "Sessions that are opened from now on have it; those that are open keep theirs."
+    if field in SHARED or field in OPENED_BY:
         return "Sessions that are opened from now on go by it."
     return "Agents and workers that run keep theirs until they are started again."
 

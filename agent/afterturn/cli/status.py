@@ -9,7 +9,8 @@ import typer
 
 from afterturn import spending
 from afterturn.cli.examples import examples
-from afterturn.health import look
+from afterturn.cli.timings import show as show_timings
+from afterturn.health import OK, look
 
 if TYPE_CHECKING:
     from afterturn.health import Health
@@ -24,14 +25,26 @@ def register(app: typer.Typer) -> None:
     "afterturn status",
     "afterturn status --json | jq .backlog.unsent",
     "afterturn status --json | jq .dialectic.day",
+    "afterturn status --timings --hours 24",
 )
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    timings: Annotated[
+        bool, typer.Option("--timings", help="Show what each stage of turns and tasks took.")
+    ] = False,
+    hours: Annotated[
+        int, typer.Option("--hours", min=1, max=24, help="Of how many hours, with --timings.")
+    ] = 1,
 ) -> None:
     """Show whether everything answers, what is not at Honcho yet, and what asking it has cost.
 
+    With --timings it shows, in place of that, what all agents and workers measured.
+
     Exit status 1 where something does not work: Postgres, Redis or Honcho away, or no worker.
     """
+    if timings:
+        show_timings(hours, as_json=as_json)
+        return
     health = look()
     if as_json:
         typer.echo(json.dumps(health.as_dict(), indent=2))
@@ -56,7 +69,7 @@ def _lines(health: Health) -> list[tuple[str, str]]:
     from rich.markup import escape
 
     lines = [
-        (part.capitalize(), escape(state if state != "ok" else "answers"))
+        (part.capitalize(), escape(_state(part.capitalize(), state)))
         for part, state in health.parts.items()
     ]
     if health.queues:
@@ -77,6 +90,11 @@ def _lines(health: Health) -> list[tuple[str, str]]:
         refused = _spooled(health.refused, "were refused by Postgres and set aside")
         lines.append(("Refused", escape(f"{refused} in {health.refused['folder']}")))
     return lines
+
+
+def _state(name: str, state: str) -> str:
+    """Give the state of a part whose name stands before it already."""
+    return "answers" if state == OK else state.removeprefix(f"{name}: ")
 
 
 def _spooled(found: dict[str, Any], what: str) -> str:

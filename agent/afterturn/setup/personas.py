@@ -15,7 +15,7 @@ from afterturn_models.store.agents import agents, provisional_peer
 from afterturn_models.store.seeded import seeded_before
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -47,6 +47,18 @@ class Persona:
     def path(self) -> Path:
         """Give where it is."""
         return self.folder / self.name
+
+    @property
+    def new(self) -> bool:
+        """Tell whether it can be seeded and was not before."""
+        return not self.known and self.refused is None
+
+    @property
+    def state(self) -> str:
+        """Say for a person what is to become of it, or has."""
+        if self.refused:
+            return f"refused: {self.refused}"
+        return f"seeded for {self.peer} before" if self.known else f"about {self.peer}"
 
 
 def find_personas(
@@ -91,17 +103,13 @@ def _read(program: str, folder: Path, name: str, agent: str, owner: str) -> Pers
     return Persona(program, folder, name, peer, agent, sha256=policy.digest(text))
 
 
-def other_agents(connection: Connection, workspace: str) -> dict[str, str]:
-    """Give the peers of a workspace's agents by their ids, where they are known."""
-    return {one.agent_id: one.peer for one in agents(connection, workspace)}
-
-
-def with_known(
-    connection: Connection, workspace: str, personas: Sequence[Persona]
-) -> list[Persona]:
-    """Note which files were seeded before, by the ledger of a database."""
-    known = seeded_before(connection, workspace, [one.sha256 for one in personas if one.sha256])
+def known_personas(connection: Connection, homes: Iterable[Home], pair: Pair) -> list[Persona]:
+    """Find persona files, with what a database knows: whose they are, and what it has seeded."""
+    peers = {one.agent_id: one.peer for one in agents(connection, pair.workspace)}
+    found = find_personas(homes, pair, peers)
+    hashes = [one.sha256 for one in found if one.sha256]
+    known = seeded_before(connection, pair.workspace, hashes)
     return [
         replace(one, known=(one.peer, policy.source_name(one.name), one.sha256) in known)
-        for one in personas
+        for one in found
     ]

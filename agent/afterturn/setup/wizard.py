@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from afterturn.setup import key_questions, server_questions
 from afterturn.setup.homes import find_homes
-from afterturn.setup.personas import find_personas, other_agents, with_known
+from afterturn.setup.personas import find_personas, known_personas
 from afterturn.setup.plan import Plan
 from afterturn.setup.servers import PARTS
 from afterturn.setup.taking_over import offers
@@ -132,12 +132,12 @@ def _personas(asker: Asker, given: Given, plan: Plan, homes: list[Home]) -> None
     found = _found_personas(plan, homes)
     for home in homes:
         of_home = [one for one in found if one.program == home.program and _in(one, home)]
-        new = [one for one in of_home if not one.known and one.refused is None]
+        new = [one for one in of_home if one.new]
         if not of_home or not (new or asker.interactive):
             continue
         asker.head(f"{home.program} keeps personas in {home.folder}:")
         for one in of_home:
-            asker.say(f"    {one.path}: {_of(one)}")
+            asker.say(f"    {one.path}: {one.state}")
         question = f"Seed {len(new)} files, each once for ever?"
         if new and (given.seed or asker.yes(question, default=True)):
             _plan_seeding(asker, plan, new)
@@ -145,12 +145,6 @@ def _personas(asker: Asker, given: Given, plan: Plan, homes: list[Home]) -> None
 
 def _in(one: Persona, home: Home) -> bool:
     return any(one.folder == room.folder for room in home.rooms)
-
-
-def _of(one: Persona) -> str:
-    if one.refused:
-        return f"not seeded: {one.refused}"
-    return f"seeded for {one.peer} before" if one.known else f"about {one.peer}"
 
 
 def _plan_seeding(asker: Asker, plan: Plan, new: list[Persona]) -> None:
@@ -170,9 +164,7 @@ def _found_personas(plan: Plan, homes: list[Home]) -> list[Persona]:
         database = Database(url, pool_size=1, name="afterturn-setup")
         try:
             with database.statement() as connection:
-                peers = other_agents(connection, plan.pair.workspace)
-                found = find_personas(homes, plan.pair, peers)
-                return with_known(connection, plan.pair.workspace, found)
+                return known_personas(connection, homes, plan.pair)
         finally:
             database.close()
     except AfterturnError:

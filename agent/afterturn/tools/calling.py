@@ -136,7 +136,8 @@ class Toolbox:
     def _local(self) -> LocalTools | None:
         """The tools over local files, where they are the files of the one who speaks."""
         settings, folder = self._services.settings, self._session.memory_folder
-        if self._who.user != settings.peer_name or not (folder or settings.qmd_command):
+        owner = self._session.in_force.owner or settings.peer_name
+        if self._who.user != owner or not (folder or settings.qmd_command):
             return None
         modes = CurrentModes(self._services, self._session)
         files = LocalFiles(Path(folder).expanduser(), modes) if folder else None

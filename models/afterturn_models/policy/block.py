@@ -45,6 +45,15 @@ _TITLES = {
     title: estimate_tokens(f"\n\n## {title}\n")
     for title in (SAID_NOW, *(piece.title for piece in _PIECES.values()))
 }
+# What the quick way needs of each piece: its name, how it begins, and what that costs.
+_BEFORE, _NOW = (
+    tuple(
+        (name, f"## {title}\n", _TITLES[title])
+        for name, piece in _PIECES.items()
+        for title in (first if name == DIALECTIC else piece.title,)
+    )
+    for first in (SAID_BEFORE, SAID_NOW)
+)
 _FENCE_TOKENS = estimate_tokens(OPEN) + estimate_tokens(f"\n{CLOSE}")
 _SAMPLE = 500  # characters of each piece that tell how many tokens its language takes
 _LONGEST = 40  # characters a token: what lies beyond is not even looked at
@@ -123,16 +132,14 @@ def _as_prepared(
 ) -> str | None:
     """Join what workers prepared, which a turn waits for; None where anything is to be done first."""
     left, parts = tokens - _FENCE_TOKENS, []
-    for name, piece in _PIECES.items():
+    for name, heading, cost in _NOW if current else _BEFORE:
         text = texts.get(name)
-        if not text:
-            continue
-        count = counts.get(name, 0)
-        if len(text) > count * _BELIEVED:
-            return None
-        title = SAID_NOW if current and name == DIALECTIC else piece.title
-        left -= count + _TITLES[title]
-        parts.append(f"## {title}\n{text}")
+        if text:
+            count = counts.get(name, 0)
+            if len(text) > count * _BELIEVED:
+                return None
+            left -= count + cost
+            parts.append(heading + text)
     body = "\n\n".join(parts)
     return None if left < 0 or may_break_out(body) else body
 

@@ -14,13 +14,15 @@ _WIDEST = 8  # times its cadence: so rarely a dialectic that never has anything 
 class Fetched:
     """A session's last turn, and after which turns what was fetched for it (0: before the first).
 
-    `empty_dialectics` is how many answers of the dialectic in a row had nothing to say.
+    `empty_dialectics` is how many answers of the dialectic in a row had nothing to say, `uncovered`
+    how many tokens of the session no compaction covers.
     """
 
     turn: int
     context_turn: int = NEVER
     dialectic_turn: int = NEVER
     empty_dialectics: int = 0
+    uncovered: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,15 +54,13 @@ def _spelt(names: tuple[str, ...], gap: str) -> str:
 
 _EDGE = rf"(?:{_LINE_GAP}|[{_UNSEEN}>*_])*+"  # a quotation's mark, or what sets a word in bold
 _THIN = rf"[{_UNSEEN}]*+"
-_BRACKETS = re.compile(
+_BRACKETS = (
     rf"<(?={_GAP}/?{_GAP}(?:\||{_spelt(_TAGS, _GAP)}\b))"
-    rf"|\[(?={_GAP}/?{_GAP}{_spelt(_SQUARE, _GAP)}{_GAP}\])",
-    re.IGNORECASE,
+    rf"|\[(?={_GAP}/?{_GAP}{_spelt(_SQUARE, _GAP)}{_GAP}\])"
 )
-_TURNS = re.compile(
+_TURNS = (
     rf"(?:\A|(?<=[{_LINE_ENDS}]))(?={_EDGE}(?:\#*+{_EDGE}{_spelt(_SPEAKERS, _THIN)}{_EDGE}:"
-    rf"|\#++{_EDGE}{_spelt(_HEADINGS, _THIN)}{_EDGE}(?:[{_LINE_ENDS}]|\Z)))",
-    re.IGNORECASE,
+    rf"|\#++{_EDGE}{_spelt(_HEADINGS, _THIN)}{_EDGE}(?:[{_LINE_ENDS}]|\Z)))"
 )
 _INSTEAD = {"<": "‹", "[": "("}
 _QUOTED = "\u203a "  # a quotation mark, which stands before what would begin a line as a turn
@@ -95,8 +93,9 @@ def neutralise(text: str) -> str:
     """
     text = clean_text(text)
     read = text if text.isascii() else text.translate(_folds())
-    marks = [(found.start(), _INSTEAD[found.group()], 1) for found in _BRACKETS.finditer(read)]
-    marks += [(found.start(), _QUOTED, 0) for found in _TURNS.finditer(read)]
+    brackets, turns = _patterns()
+    marks = [(found.start(), _INSTEAD[found.group()], 1) for found in brackets.finditer(read)]
+    marks += [(found.start(), _QUOTED, 0) for found in turns.finditer(read)]
     pieces, done = [], 0
     for place, instead, width in sorted(marks):
         pieces += [text[done:place], instead]
@@ -118,6 +117,12 @@ def may_break_out(text: str) -> bool:
     except UnicodeEncodeError:
         return True
     return any(sign in text for sign in _openers())
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Compile, where first needed: importing this takes a tenth of it."""
+    return re.compile(_BRACKETS, re.IGNORECASE), re.compile(_TURNS, re.IGNORECASE)
 
 
 @cache

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text
 
 from afterturn_models.policy.ids import honcho_id
+from afterturn_models.store.workspaces import ROOM, looked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -38,12 +39,8 @@ def provisional_peer(agent_id: str) -> str:
 
 
 # An agent that spoke before there were agents' ids has a peer of its own name, and keeps it.
-_NOTE = text("""
-WITH workspace AS (
-    INSERT INTO workspaces (name) VALUES (:workspace)
-    ON CONFLICT (name) DO UPDATE SET name = excluded.name
-    RETURNING id
-)
+_NOTE_SQL = """
+WITH {room}
 INSERT INTO agents (workspace_id, agent_id, peer)
 SELECT workspace.id, given.agent_id,
        CASE WHEN EXISTS (SELECT FROM peers WHERE peers.workspace_id = workspace.id
@@ -53,14 +50,18 @@ FROM workspace, unnest(:ids, :named, :peers) AS given (agent_id, named, peer)
 ORDER BY given.agent_id
 ON CONFLICT (workspace_id, agent_id) DO UPDATE SET agent_id = excluded.agent_id
 RETURNING agent_id, peer, mapped
-""").bindparams(*(bindparam(name, type_=_TEXTS) for name in ("ids", "named", "peers")))
+"""
+_NOTE = text(_NOTE_SQL.format(room=ROOM)).bindparams(
+    *(bindparam(name, type_=_TEXTS) for name in ("ids", "named", "peers"))
+)
 
 
 def note_agents(
     connection: Connection, workspace: str, peers: Mapping[str, str]
 ) -> dict[str, AgentPeer]:
     """Write down agents (`peers` by id) where they are not known; gives each as it is known."""
-    found = connection.execute(
+    found = looked(
+        connection,
         _NOTE,
         {
             "workspace": workspace,

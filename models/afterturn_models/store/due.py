@@ -92,7 +92,8 @@ UPDATE cursors c SET prefetched_turn = s.turns
 FROM sessions s
 WHERE s.id = c.session_id AND c.session_id = :session AND c.prefetched_turn < s.turns
   AND c.last_saved_index >= c.due_index  -- a later turn came due: whoever syncs that one fires
-RETURNING s.turns AS turn, c.context_turn, c.dialectic_turn, c.empty_dialectics
+RETURNING s.turns AS turn, c.context_turn, c.dialectic_turn, c.empty_dialectics,
+          s.token_total - s.covered_tokens AS uncovered
 """)
 
 

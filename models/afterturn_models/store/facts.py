@@ -20,11 +20,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Met:
+    """Where a subagent's human was met: the agent there, and what holds for that session."""
+
+    agent_peer: str
+    profile: SessionProfile = field(default_factory=SessionProfile)
+    said: Mapping[Scope, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SessionFacts:
     """What a worker needs to know of a session to recall for it.
 
     `user_peer` is the one whom recall is about, `agent_peer` the one who asks. `user_local`: the
-    user's words are no query. `said` is Postgres' word on settings by scope.
+    user's words are no query. `said` is Postgres' word on settings by scope. `met` is the session
+    in which people speak and for which, through however many others, a subagent's is; None for
+    any other, and where that session was deleted.
     """
 
     workspace_id: int
@@ -35,6 +46,7 @@ class SessionFacts:
     user_local: bool = False
     profile: SessionProfile = field(default_factory=SessionProfile)
     said: Mapping[Scope, Mapping[str, Any]] = field(default_factory=dict)
+    met: Met | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +66,24 @@ class TurnFacts:
 _SESSION_SQL = """
 SELECT s.id, s.turns AS turn, s.workspace_id, w.name AS workspace, s.honcho_session,
        s.user_peer, s.agent_peer, s.details,
-       s.turn_first_index, {said} AS said
+       s.turn_first_index, {said} AS said,
+       met.agent_peer AS met_agent, met.details AS met_details, {met_said} AS met_said
 FROM sessions s JOIN workspaces w ON w.id = s.workspace_id
+LEFT JOIN LATERAL (
+    -- In a session with an observer an agent speaks for another: people are further up.
+    WITH RECURSIVE above AS (
+        SELECT p.* FROM sessions p WHERE p.id = s.parent_id AND s.details ? 'observer'
+        UNION ALL
+        SELECT p.* FROM above JOIN sessions p ON p.id = above.parent_id
+        WHERE above.details ? 'observer'
+    )
+    SELECT above.* FROM above WHERE NOT above.details ? 'observer'
+) met ON true
 WHERE s.id = :session
 """
 _SESSION = _SESSION_SQL.format(
-    said=SAID.format(workspace="s.workspace_id", agent="s.agent_peer", session="s.id")
+    said=SAID.format(workspace="s.workspace_id", agent="s.agent_peer", session="s.id"),
+    met_said=SAID.format(workspace="met.workspace_id", agent="met.agent_peer", session="met.id"),
 )
 _FACTS = text(_SESSION)
 _TURN_SQL = """
@@ -122,4 +146,11 @@ def _facts(row: Row[Any]) -> SessionFacts:
         user_local=resolve_mode(profile.layers(said), USER_KEYS) is Mode.LOCAL,
         profile=profile,
         said=said,
+        met=_met(row),
     )
+
+
+def _met(row: Row[Any]) -> Met | None:
+    if row.met_agent is None:
+        return None
+    return Met(row.met_agent, SessionProfile.of(row.met_details), by_scope(row.met_said))

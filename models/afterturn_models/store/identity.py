@@ -17,6 +17,7 @@ from afterturn_models.profile import SessionProfile
 from afterturn_models.store.capture import WritePolicy, capture_turn
 from afterturn_models.store.sessions import SessionSpec, open_session, workspace_id
 from afterturn_models.store.settings import settings_by_scope
+from afterturn_models.store.workspaces import make_workspace
 from afterturn_models.values import NewMessage, Role, Scope
 
 if TYPE_CHECKING:
@@ -80,23 +81,15 @@ def said_of(connection: Connection, pair: Pair) -> dict[Scope, dict[str, Any]]:
     return settings_by_scope(connection, workspace, pair.agent, None)
 
 
-# Where it is there it is left alone, and locked by nobody.
-_WORKSPACE = text("""
-INSERT INTO workspaces (name)
-SELECT :workspace WHERE NOT EXISTS (SELECT FROM workspaces WHERE name = :workspace)
-ON CONFLICT (name) DO NOTHING
-""").bindparams(bindparam("workspace", type_=Text()))
 # Rows go in by one order everywhere, so that two processes that note the same wait for each other
 # one way only.
 _NOTE = text("""
 INSERT INTO identity_seeds
     (workspace_id, peer, source, sha256, turn_id, kind, agent, owner, profile, content)
-SELECT workspace.id, s.peer, s.source, s.sha256, s.turn_id, s.kind, :agent, :owner,
+SELECT :workspace, s.peer, s.source, s.sha256, s.turn_id, s.kind, :agent, :owner,
        CAST(:profile AS jsonb), s.content
-FROM workspaces workspace,
-     unnest(:peers, :sources, :hashes, :turn_ids, :kinds, :contents)
+FROM unnest(:peers, :sources, :hashes, :turn_ids, :kinds, :contents)
          AS s (peer, source, sha256, turn_id, kind, content)
-WHERE workspace.name = :workspace
 ORDER BY s.peer, s.source, s.sha256
 ON CONFLICT (workspace_id, peer, source, sha256) DO NOTHING
 RETURNING id, source
@@ -116,12 +109,12 @@ def note(
 
     What it knows is seeded already, or will be, and never again. All of it in one statement.
     """
-    connection.execute(_WORKSPACE, {"workspace": pair.workspace})
+    workspace = make_workspace(connection, pair.workspace)
     rows = [(seed, seed.peer(pair), policy.digest(seed.text)) for seed in seeds]
     found = connection.execute(
         _NOTE,
         {
-            "workspace": pair.workspace,
+            "workspace": workspace,
             "agent": pair.agent,
             "owner": pair.owner,
             "profile": json.dumps(profile.as_json(), sort_keys=True),

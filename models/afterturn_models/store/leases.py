@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
 
 _UUIDS = ARRAY(UUID(as_uuid=True))
+SAID_OF_CLAIM = SAID.format(workspace="s.workspace_id", agent="s.agent_peer", session="s.id")
 
 # SKIP LOCKED: whoever holds the row's lock is another claimer (and then has the session), or an
 # agent that just raised `due_index` (and then hints after its commit), or a statement of a moment
@@ -33,7 +34,9 @@ WITH free AS (
       AND (lease_until IS NULL OR lease_until <= clock_timestamp())
       AND (last_saved_index < due_index OR intent_first IS NOT NULL OR ({late} AND :late))
     FOR UPDATE SKIP LOCKED
-), claimed AS (
+)"""
+# What follows on the rows that are `free`, whoever picked them.
+CLAIMED = """, claimed AS (
     UPDATE {table} c
     SET lease_owner = :owner,
         lease_until = clock_timestamp() + make_interval(secs => :lease),
@@ -114,10 +117,10 @@ class Leases:
             "key": " AND ".join(f"{key} = :{key}" for key in keys),
             "same": " AND ".join(f"c.{key} = free.{key}" for key in keys),
             "late": late,
-            "said": SAID.format(workspace="s.workspace_id", agent="s.agent_peer", session="s.id"),
+            "said": SAID_OF_CLAIM,
         }
         self._has_late = has_late
-        self._claim = text(_CLAIM.format(**words))
+        self._claim = text((_CLAIM + CLAIMED).format(**words))
         self._standing = text(_STANDING.format(**words))
         self._advance = text(_ADVANCE.format(**words)).bindparams(bindparam("rows", type_=_UUIDS))
         self._release = text(_RELEASE.format(**words))
@@ -141,7 +144,7 @@ class Leases:
             self._claim, {**keys, "owner": owner, "lease": lease, "late": late}
         )
         row = found.mappings().one_or_none()
-        return self._as_claim(row) if row is not None else None
+        return as_claim(row, has_late=self._has_late) if row is not None else None
 
     def standing(self, connection: Connection, keys: Mapping[str, Any]) -> Standing:
         """Tell where the work stands, without claiming it."""
@@ -211,24 +214,26 @@ class Leases:
         }
         return connection.execute(self._postpone, parameters).rowcount == 1
 
-    def _as_claim(self, row: RowMapping) -> Claim:
-        intent = None
-        if row["intent_first"] is not None:
-            rows = tuple(row["intent_rows"]) if row["intent_rows"] is not None else None
-            intent = Intent(row["intent_first"], row["intent_last"], rows)
-        return Claim(
-            session_id=row["session_id"],
-            epoch=row["epoch"],
-            workspace=row["workspace"],
-            agent_peer=row["agent_peer"],
-            last_saved_index=row["last_saved_index"],
-            due_index=row["due_index"],
-            attempts=row["attempts"],
-            intent=intent,
-            settled=row["settled"],
-            late=self._has_late and row["late"],
-            narrowed_to=row["narrowed_to"],
-            user_peer=row["user_peer"],
-            details=row["details"],
-            said=by_scope(row["said"]),
-        )
+
+def as_claim(row: RowMapping, *, has_late: bool) -> Claim:
+    """Read a claim off the row that `CLAIMED` gives."""
+    intent = None
+    if row["intent_first"] is not None:
+        rows = tuple(row["intent_rows"]) if row["intent_rows"] is not None else None
+        intent = Intent(row["intent_first"], row["intent_last"], rows)
+    return Claim(
+        session_id=row["session_id"],
+        epoch=row["epoch"],
+        workspace=row["workspace"],
+        agent_peer=row["agent_peer"],
+        last_saved_index=row["last_saved_index"],
+        due_index=row["due_index"],
+        attempts=row["attempts"],
+        intent=intent,
+        settled=row["settled"],
+        late=has_late and row["late"],
+        narrowed_to=row["narrowed_to"],
+        user_peer=row["user_peer"],
+        details=row["details"],
+        said=by_scope(row["said"]),
+    )

@@ -1,13 +1,14 @@
-"""Messages in Postgres: what a sync reads, and what history shows."""
+"""Messages in Postgres: what a sync reads."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, CursorResult, RowMapping, bindparam, text
+from sqlalchemy import Connection, CursorResult, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
+from sqlalchemy.types import BigInteger
 
-from afterturn_models.values import Delivery, Message, Outgoing, Role
+from afterturn_models.values import Outgoing, Role
 
 if TYPE_CHECKING:
     import uuid
@@ -26,6 +27,25 @@ _OUTGOING = text(
 _LISTED = text(
     f"{_COLUMNS} WHERE session_id = :session AND id = ANY(:rows) ORDER BY index"
 ).bindparams(bindparam("rows", type_=ARRAY(UUID(as_uuid=True))))
+# A session's next rows, up to so many and so many bytes, for many sessions.
+_OF_MANY_SQL = """
+SELECT wanted.session_id, m.id, m.index, m.role, m.peer, m.honcho_session, m.content, m.at, m.part,
+       m.parts, m.mended
+FROM unnest(:sessions, :afters, :uptos) AS wanted (session_id, beyond, upto)
+CROSS JOIN LATERAL (
+    SELECT *, sum(coalesce(octet_length(content), 0)) OVER (ORDER BY index) AS bytes FROM (
+        {columns}
+        WHERE session_id = wanted.session_id AND index > wanted.beyond AND index <= wanted.upto
+        ORDER BY index LIMIT :limit
+    ) AS next
+) AS m
+WHERE m.bytes <= :bytes OR m.index = wanted.beyond + 1
+"""
+_OF_MANY = text(_OF_MANY_SQL.format(columns=_COLUMNS)).bindparams(
+    bindparam("sessions", type_=ARRAY(UUID(as_uuid=True))),
+    bindparam("afters", type_=ARRAY(BigInteger())),
+    bindparam("uptos", type_=ARRAY(BigInteger())),
+)
 _LATE = text(
     f"{_COLUMNS} WHERE session_id = :session AND late = 'due' AND delivery = 'send'"
     " ORDER BY index LIMIT :limit"
@@ -58,6 +78,33 @@ def outgoing(
     return _as_outgoing(rows)
 
 
+def outgoing_of_many(
+    connection: Connection,
+    wanted: Sequence[tuple[uuid.UUID, int, int]],
+    *,
+    limit: int,
+    most_bytes: int,
+    with_late: bool = False,
+) -> dict[uuid.UUID, list[Outgoing]]:
+    """Read what `outgoing` does for many sessions at once: each with `after` and `upto`.
+
+    Of each at most `limit` rows and about `most_bytes` of text, one row at least.
+    """
+    sessions, afters, uptos = zip(*wanted, strict=True)
+    parameters = {
+        "sessions": list(sessions),
+        "afters": list(afters),
+        "uptos": list(uptos),
+        "limit": limit,
+        "bytes": most_bytes,
+        "with_late": with_late,
+    }
+    found: dict[uuid.UUID, list[Outgoing]] = {session: [] for session in sessions}
+    for session, row, index, role, *rest in connection.execute(_OF_MANY, parameters):
+        found[session].append(Outgoing(row, index, Role(role), *rest))
+    return {session: sorted(rows, key=_index) for session, rows in found.items()}
+
+
 def listed(
     connection: Connection, session_id: uuid.UUID, rows: Sequence[uuid.UUID]
 ) -> Sequence[Outgoing]:
@@ -74,82 +121,9 @@ def late(connection: Connection, session_id: uuid.UUID, *, limit: int) -> Sequen
     )
 
 
+def _index(row: Outgoing) -> int:
+    return row.index
+
+
 def _as_outgoing(found: CursorResult[Any]) -> Sequence[Outgoing]:
     return [Outgoing(**{**row, "role": Role(row["role"])}) for row in found.mappings()]
-
-
-_SHOWN = """
-SELECT id, index, turn, role, peer, content, at, delivery, part, parts,
-       coalesce(details->>'sent', content) AS sent
-FROM messages
-"""
-_HISTORY = text(
-    f"{_SHOWN} WHERE session_id = :session AND index < :before ORDER BY index DESC LIMIT :limit"
-)
-_NEWER = text(
-    f"{_SHOWN} WHERE session_id = :session AND index > :after ORDER BY index LIMIT :limit"
-)
-# The turns are found by walking back over the index: nothing before them is read.
-_WITHIN = """
-session_id = :session AND (role <> 'tool' OR :tools) AND index > coalesce((
-    SELECT before.index FROM messages before JOIN sessions s ON s.id = before.session_id
-    WHERE before.session_id = :session
-      AND before.turn <= (s.turns - :limit + :leap - 1) / :leap * :leap
-    ORDER BY before.index DESC LIMIT 1), 0)
-"""
-_LAST_TURNS = text(f"{_SHOWN} WHERE {_WITHIN} ORDER BY index")
-_FROZEN = text("""
-SELECT details->>'system' AS block, peer FROM messages
-WHERE session_id = :session AND jsonb_exists(details, 'system')
-ORDER BY index LIMIT 1
-""")
-_END = 2**62
-
-
-def page_before(
-    connection: Connection, session_id: uuid.UUID, *, before: int | None, limit: int
-) -> list[Message]:
-    """Read the `limit` rows before index `before` (None: the last ones), oldest first."""
-    found = connection.execute(
-        _HISTORY,
-        {"session": session_id, "before": _END if before is None else before, "limit": limit},
-    )
-    return [_message(row) for row in found.mappings()][::-1]
-
-
-def page_after(
-    connection: Connection, session_id: uuid.UUID, *, after: int, limit: int
-) -> list[Message]:
-    """Read up to `limit` rows beyond index `after`, oldest first."""
-    found = connection.execute(_NEWER, {"session": session_id, "after": after, "limit": limit})
-    return [_message(row) for row in found.mappings()]
-
-
-def last_turns(
-    connection: Connection, session_id: uuid.UUID, *, limit: int, tools: bool
-) -> list[Message]:
-    """Read the messages of the last turns, oldest first; without what tools said, but with `tools`.
-
-    Of more than `limit` turns it leaves out so many at the beginning that `limit` are left at
-    most, and always a multiple of half of it: the beginning stays where it is for that many turns.
-    """
-    found = connection.execute(
-        _LAST_TURNS,
-        {"session": session_id, "limit": limit, "leap": max(1, limit // 2), "tools": tools},
-    )
-    return [_message(row) for row in found.mappings()]
-
-
-def frozen_block(connection: Connection, session_id: uuid.UUID) -> tuple[str, str] | None:
-    """Read the block of memory that was frozen into a session's system prompt, and who spoke then.
-
-    The block is "" where it was empty, and is to stay so; None where none was. It is on a
-    session's first row as a rule.
-    """
-    row = connection.execute(_FROZEN, {"session": session_id}).one_or_none()
-    return None if row is None else (row.block, row.peer)
-
-
-def _message(row: RowMapping) -> Message:
-    known = {**row, "role": Role(row["role"]), "delivery": Delivery(row["delivery"])}
-    return Message(**known)

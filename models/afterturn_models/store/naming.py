@@ -133,11 +133,3 @@ def _line(row: Row[Any]) -> SessionLine:
         agent_mode=resolve_mode(layers, AGENT_KEYS),
         saves=saves_messages(layers),
     )
-
-
-_DELETE = text("DELETE FROM sessions WHERE id = :session")
-
-
-def delete_session(connection: Connection, session_id: UUID) -> bool:
-    """Delete a session with its messages here, not at Honcho; tells whether it was there."""
-    return connection.execute(_DELETE, {"session": session_id}).rowcount == 1

@@ -191,6 +191,14 @@ def cancel_job(connection: Connection, job_id: UUID) -> bool:
     return connection.execute(_CANCEL, {"job": job_id}).rowcount == 1
 
 
+_TARGET = text("SELECT target FROM resync_jobs WHERE id = :job AND state = 'running'")
+
+
+def job_target(connection: Connection, job_id: UUID) -> str | None:
+    """Name where a copy goes; None where it does not run, or the job is none."""
+    return connection.execute(_TARGET, {"job": job_id}).scalar()
+
+
 _PART = text("""
 SELECT j.kind, j.target, j.state, p.findings FROM resync_jobs j
 JOIN resync_parts p ON p.job_id = j.id

@@ -11,6 +11,7 @@ from sqlalchemy.types import Boolean, Text
 from afterturn_models.errors import StoreUnavailableError
 from afterturn_models.policy.session_name import CHOSEN
 from afterturn_models.profile import SessionProfile
+from afterturn_models.store.workspaces import ROOM, looked
 from afterturn_models.values import Scope
 
 if TYPE_CHECKING:
@@ -70,16 +71,7 @@ _STAMP = "(SELECT count(*) || ' ' || coalesce(CAST(max(updated_at) AS text), '')
 _WHOSE = {"workspace": "opened.workspace_id", "agent": ":agent_peer", "session": "opened.id"}
 
 _OPEN_SQL = """
-WITH known AS (
-    SELECT id FROM workspaces WHERE name = :workspace
-), made AS (
-    -- Only where it is missing: an update would lock the row that every other insert refers to.
-    INSERT INTO workspaces (name) SELECT CAST(:workspace AS text) WHERE NOT EXISTS (SELECT FROM known)
-    ON CONFLICT (name) DO NOTHING
-    RETURNING id
-), workspace AS (
-    SELECT id FROM known UNION ALL SELECT id FROM made
-), people AS (
+WITH {room}, people AS (
     INSERT INTO peers (workspace_id, name, kind)
     SELECT workspace.id, peer.name, peer.kind
     FROM workspace, (VALUES (:user_peer, 'user'), (:agent_peer, 'agent')) AS peer (name, kind)
@@ -124,14 +116,11 @@ SELECT id, workspace_id, key, honcho_session, turns, next_index - 1 AS last_inde
 FROM opened
 """
 _OPEN = text(
-    _OPEN_SQL.format(said=SAID.format(**_WHOSE), stamp=_STAMP.format(**_WHOSE))
+    _OPEN_SQL.format(room=ROOM, said=SAID.format(**_WHOSE), stamp=_STAMP.format(**_WHOSE))
 ).bindparams(
     *(bindparam(name, type_=Text()) for name in ("key", "apart", "source")),
     bindparam("joins", type_=Boolean()),
 )
-
-
-_LOOKS = 5
 
 
 def open_session(connection: Connection, spec: SessionSpec) -> OpenSession:
@@ -141,12 +130,11 @@ def open_session(connection: Connection, spec: SessionSpec) -> OpenSession:
     is to commit by itself. Raises StoreUnavailableError.
     """
     joins = spec.source is None or spec.source.startswith(f"{CHOSEN}:")
-    # None where another took the key, or made the workspace, in the same moment: the next look
-    # sees that.
-    looks = (connection.execute(_OPEN, _parameters(spec, joins=joins)) for _ in range(_LOOKS))
-    found = next((row for look in looks if (row := look.one_or_none()) is not None), None)
-    if found is None:
+    # Nothing comes where another took the key in the same moment, too.
+    rows = looked(connection, _OPEN, _parameters(spec, joins=joins))
+    if not rows:
         raise StoreUnavailableError(f"session {spec.key} cannot be opened: its name changes hands")
+    found = rows[0]
     return OpenSession(
         found.id,
         found.workspace_id,

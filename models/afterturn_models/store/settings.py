@@ -28,16 +28,14 @@ DELETE FROM settings
 WHERE workspace_id = :workspace AND scope = :scope AND subject = :subject AND key = ANY(:keys)
 """)
 _READ = text("""
-SELECT scope, key, value FROM settings
+SELECT scope, key, value,
+       count(*) OVER () || ' ' || CAST(max(updated_at) OVER () AS text) AS stamp
+FROM settings
 WHERE workspace_id = :workspace
   AND (scope = 'workspace' OR (scope = 'agent' AND subject = :agent)
        OR (scope = 'session' AND subject = CAST(:session AS text)))
 """)
-_ROOM = text("""
-INSERT INTO workspaces (name) VALUES (:name)
-ON CONFLICT (name) DO UPDATE SET name = excluded.name
-RETURNING id
-""")
+NOTHING_SAID = "0 "  # the stamp of no settings at all, as `store.capture` makes it
 _SESSION = text("""
 SELECT id, agent_peer FROM sessions WHERE workspace_id = :workspace AND key = :key
 """)
@@ -82,12 +80,21 @@ def settings_by_scope(
     connection: Connection, workspace_id: int, agent: str, session_id: UUID | None
 ) -> dict[Scope, dict[str, Any]]:
     """Read what is said at each scope that a session of `agent` lies in."""
+    return settings_as_stamped(connection, workspace_id, agent, session_id)[0]
+
+
+def settings_as_stamped(
+    connection: Connection, workspace_id: int, agent: str, session_id: UUID | None
+) -> tuple[dict[Scope, dict[str, Any]], str]:
+    """Read what is said at each scope, and the stamp that a capture gives while that holds."""
     said: dict[Scope, dict[str, Any]] = {scope: {} for scope in Scope}
+    stamp = NOTHING_SAID
     for row in connection.execute(
         _READ, {"workspace": workspace_id, "agent": agent, "session": session_id}
     ):
         said[Scope(row.scope)][row.key] = row.value
-    return said
+        stamp = row.stamp
+    return said, stamp
 
 
 def shared_sources(
@@ -108,12 +115,6 @@ def shared_sources(
         said[Scope.WORKSPACE]["sessions"] = sessions
     names = {Scope.SESSION: session, Scope.AGENT: agent, Scope.WORKSPACE: workspace}
     return [shared_source(scope, name, said[scope]) for scope, name in names.items()]
-
-
-def make_workspace(connection: Connection, name: str) -> int:
-    """Give a workspace's id; it may be set up before any agent has spoken in it."""
-    found: int = connection.execute(_ROOM, {"name": name}).scalar_one()
-    return found
 
 
 def session_called(connection: Connection, workspace_id: int, key: str) -> tuple[UUID, str] | None:

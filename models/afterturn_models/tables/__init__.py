@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from afterturn_models.tables.agents import Agent
 from afterturn_models.tables.base import Base, metadata
-from afterturn_models.tables.compactions import Compaction
+from afterturn_models.tables.compactions import Compaction, CompactionState
 from afterturn_models.tables.cursors import Cursor
 from afterturn_models.tables.dialectic import DialecticCall
+from afterturn_models.tables.histories import HistoryIndex, MessageText
 from afterturn_models.tables.identity import IdentitySeed
 from afterturn_models.tables.messages import MessageRow
 from afterturn_models.tables.peers import Member, Peer
@@ -20,12 +21,15 @@ __all__ = [
     "Agent",
     "Base",
     "Compaction",
+    "CompactionState",
     "Cursor",
     "DialecticCall",
     "DirectoryMap",
+    "HistoryIndex",
     "IdentitySeed",
     "Member",
     "MessageRow",
+    "MessageText",
     "Peer",
     "ResyncJob",
     "ResyncPart",

@@ -17,8 +17,9 @@ class SessionRow(Base):
     `next_index` is given to the next captured row: indexes start at 1 and have no gaps, which a
     sequence could not promise. `turn_first_index` is where the last turn begins, `due_turn` the
     turn at which the write frequency last made messages due. `honcho_session` is what new rows
-    are sent to; rows captured before a rename keep theirs. `token_total` runs along, so that
-    compaction is planned without reading the history. `source` is what the key was made from: no
+    are sent to; rows captured before a rename keep theirs. `token_total` runs along, and
+    `covered_tokens` is what of it lies behind the newest compaction, so that a turn's end knows
+    whether one is due without reading the history. `source` is what the key was made from: no
     other source gets it.
     """
 
@@ -51,6 +52,7 @@ class SessionRow(Base):
     turn_first_index: Mapped[int] = mapped_column(server_default=text("0"))
     due_turn: Mapped[int] = mapped_column(server_default=text("0"))
     token_total: Mapped[int] = mapped_column(server_default=text("0"))
+    covered_tokens: Mapped[int] = mapped_column(server_default=text("0"))
     details: Mapped[JsonObject]
     created_at: Mapped[Instant]
     last_turn_at: Mapped[dt.datetime | None]

@@ -68,12 +68,19 @@ def test_not_enabled_is_said_as_the_reason(done, file):
     assert got(done, "saveMessages") == (False, f"enabled is false: {file}")
 
 
-def test_warnings_are_shown(called, file):
+@pytest.mark.parametrize(
+    "command",
+    ["config show", "config get workspace", "mode", "peer", "recall", "frequency", "strategy"],
+)
+def test_a_key_that_is_none_is_told_once_by_every_command(called, file, command):
     write(file, {"memorymode": "local"})
-    done = called("config", "show")
-    assert "Warning: " in done.stdout
-    assert "did you mean memoryMode?" in done.stdout
-    assert done.stderr == ""
+    done = called(*command.split())
+    assert done.stderr.count("did you mean memoryMode?") == 1
+    assert "memorymode" not in done.stdout
+
+
+def test_warnings_are_in_the_json(called, file):
+    write(file, {"memorymode": "local"})
     assert "memorymode" in json.loads(called("config", "show", "--json").stdout)["warnings"][0]
 
 

@@ -61,6 +61,13 @@ def test_what_is_not_at_honcho_is_deleted_only_where_that_is_said(talked, called
     assert set(listed(called)) == {"garden"}
 
 
+def test_without_a_terminal_it_says_how_to_delete_unasked(talked, called):
+    done = called("session", "delete", "kitchen", "--unsent-too")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "say --yes" in done.stderr
+    assert set(listed(called)) == {"kitchen", "garden"}
+
+
 @pytest.mark.parametrize("command", ["show", "close", "delete"])
 def test_an_unknown_session_is_said_to_be(talked, called, command):
     done = called("session", command, "attic")

@@ -86,9 +86,20 @@ def test_peers_names_are_this_machines_and_the_level_is_everybodys(
     shown = said("peer", "--user", "ann", "--ai", "clerk", "--reasoning", "medium")
     assert f"peerName is ann in {file}." in shown
     assert f"dialecticReasoningLevel is medium in Postgres (workspace {workspace})." in shown
-    assert "until they are started again" in shown
+    assert "Sessions that are opened from now on have it" in shown
     assert json.loads(file.read_text()) == {"peerName": "ann", "aiPeer": "clerk"}
     assert said("peer").startswith(f"peerName: ann ({file})\naiPeer: clerk ({file})\n")
+
+
+def test_the_user_of_every_agent_is_named_where_that_is_asked_for(said, called, workspace):
+    place = f"Postgres (workspace {workspace})"
+    assert f"peerName is ann in {place}." in said("peer", "--user", "ann", "--workspace-wide")
+    assert f"It does not count here: {place} comes first." in said("peer", "--user", "bob")
+    assert said("peer").startswith(f"peerName: ann ({place})\n")
+    refused = called("peer", "--user", "eve", "--ai", "clerk", "--workspace-wide")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "aiPeer belongs to one machine" in refused.stderr
+    assert said("peer").startswith(f"peerName: ann ({place})\n")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +113,7 @@ def test_peers_names_are_this_machines_and_the_level_is_everybodys(
         (["strategy", "per-moon"], "'per-directory', 'per-repo', 'per-session' or 'global'"),
         (["tokens", "--context", "5"], "greater than or equal to 100"),
         (["peer", "--reasoning", "wild"], "'minimal', 'low'"),
+        (["peer", "--user", "   "], "peerName: String should have at least 1 character"),
         (["tokens", "--context", "many"], "--context"),
     ],
 )

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from afterturn_models.policy.session_name import Conversation, Naming, session_name
 from afterturn_models.store.cursors import advance as _advance
-from afterturn_models.store.naming import delete_session, list_sessions, rename_session
+from afterturn_models.store.naming import list_sessions, rename_session
 from afterturn_models.values import Intent
 
 _NAMING = Naming()
@@ -117,11 +117,3 @@ def test_sessions_are_listed_with_their_lag_the_latest_first(desk):
     ]
     assert desk.run(list_sessions, "w", key="old")[0].source == "directory:/a/old"
     assert desk.run(list_sessions, "other") == []
-
-
-def test_a_deleted_session_is_gone_with_its_messages(desk):
-    session = opened(desk, title="t")
-    desk.capture(session)
-    assert desk.run(delete_session, session.id) is True
-    assert desk.run(delete_session, session.id) is False
-    assert desk.sql("SELECT count(*) FROM messages")[0][0] == 0

@@ -10,8 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from afterturn_models.store import workers
 from afterturn_models.store.backlog import backlog
 from afterturn_models.store.cursors import postpone
+from afterturn_models.store.history import page_after, page_before
 from afterturn_models.store.members import known_members, note_members
-from afterturn_models.store.messages import outgoing, page_after, page_before
+from afterturn_models.store.messages import outgoing
 from afterturn_models.values import AGENT_OBSERVING, USER_OBSERVING, Delivery, Postponement, Role
 
 

@@ -45,6 +45,7 @@ _WEIGHTS = {
     "fault": 34,
     "freeze": 7,
     "twins": 8,
+    "drain": 10,
     "flush": 7,
     "line": 10,
     "kill-agent": 10,
@@ -120,6 +121,7 @@ _OPTIONS: dict[str, Callable[[random.Random, float], dict[str, Any]]] = {
         "seconds": round(lease + drawn.uniform(0.3, 1.0), 2),
     },
     "twins": lambda _d, _l: {},
+    "drain": lambda drawn, _: {"tasks": drawn.randint(1, 3)},
     "flush": lambda _d, _l: {},
     "kill-agent": lambda drawn, _: {
         "step": drawn.choice(("capture", "hint", "hint")),
@@ -153,11 +155,8 @@ class Stage:
                 lay_freeze(self.rig, self.counts, **event.options)
             case "fault":
                 self.rig.honcho.control.add_rule(method="POST", **event.options)
-            case "twins":
-                self._twins()
-            case "flush":
-                self.rig.flush_redis()
-                self.counts["flushes"] += 1
+            case "twins" | "drain" | "flush":
+                self._tasks(event.kind, **event.options)
             case "line":
                 self._line(**event.options)
             case "kill-agent":
@@ -183,6 +182,22 @@ class Stage:
                 for name in (signatures.PREFETCH_CONTEXT, signatures.PREFETCH_DIALECTIC):
                     app.send_task(name, kwargs=turn, retry=False)
                 self.counts["twins"] += 3
+
+    def _tasks(self, kind: str, tasks: int = 0) -> None:
+        """Send tasks again, have what is due synced together, or lose all that were sent."""
+        if kind == "twins":
+            self._twins()
+        elif kind == "drain":
+            self._drain(tasks)
+        else:
+            self.rig.flush_redis()
+            self.counts["flushes"] += 1
+
+    def _drain(self, tasks: int) -> None:
+        with self.rig.publisher() as app:
+            for _ in range(tasks):
+                app.send_task(signatures.DRAIN, retry=False)
+                self.counts["drains"] += 1
 
     def _line(self, who: str, place: int, which: str, how: str, seconds: float) -> None:
         workers = self.rig.workers

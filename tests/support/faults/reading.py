@@ -12,9 +12,12 @@ from typing import Protocol
 STATEMENTS = {
     "claim": re.compile(r"UPDATE cursors c\s+SET lease_owner\b.*\bepoch \+ 1", re.DOTALL),
     "intent": re.compile(
-        r"UPDATE cursors\s+SET last_saved_index\b.*\bRETURNING due_index", re.DOTALL
+        r"UPDATE cursors(?: c)?\s+SET last_saved_index\b.*\bRETURNING (?:c\.session_id, c\.)?due_index",
+        re.DOTALL,
     ),
-    "release": re.compile(r"UPDATE cursors\s+SET last_saved_index\b.*\bdue_index <= ", re.DOTALL),
+    "release": re.compile(
+        r"UPDATE cursors(?: c)?\s+SET last_saved_index\b.*\bdue_index <= ", re.DOTALL
+    ),
     "postpone": re.compile(r"UPDATE cursors\s+SET last_saved_index\b.*\battempts \+ 1", re.DOTALL),
     "capture": re.compile(r"\bINSERT INTO messages\b"),
 }

@@ -18,7 +18,7 @@ def facts(**profile) -> SessionFacts:
 
 
 def test_a_view_is_of_the_sessions_peers():
-    assert view_of(facts(), RecallSettings(), asked=False) == View(
+    assert view_of(facts(), RecallSettings(), {}, asked=False) == View(
         "w", "s", "ann", "bot", scope="bot"
     )
 
@@ -26,12 +26,12 @@ def test_a_view_is_of_the_sessions_peers():
 @pytest.mark.parametrize(("asked", "reach"), [(False, "session"), (True, "scope")])
 def test_what_is_injected_and_what_is_asked_for_reach_as_each_is_set(asked, reach):
     settings = RecallSettings(recallAutomatic="session", recallAsk="scope")
-    assert view_of(facts(), settings, asked=asked).reach == reach
+    assert view_of(facts(), settings, {}, asked=asked).reach == reach
 
 
 def test_a_scope_is_the_one_named_or_the_agents_own():
-    assert view_of(facts(), RecallSettings(recallScope="work"), asked=True).scope == "work"
-    assert view_of(facts(), RecallSettings(), asked=True).scope == "bot"
+    assert view_of(facts(), RecallSettings(recallScope="work"), {}, asked=True).scope == "work"
+    assert view_of(facts(), RecallSettings(), {}, asked=True).scope == "bot"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_scope_is_the_one_named_or_the_agents_own():
     ],
 )  # fmt: skip
 def test_with_anyone_but_its_owner_the_agent_is_alone(owner, user, alone):
-    view = view_of(facts(owner=owner), RecallSettings(), asked=True, user=user)
+    view = view_of(facts(owner=owner), RecallSettings(), {}, asked=True, user=user)
     assert (view.user, view.alone) == (user or "ann", alone)
 
 

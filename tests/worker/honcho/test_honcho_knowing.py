@@ -127,9 +127,12 @@ class TestAsk:
         assert "Lisbon" in ask(met)
         assert "short answers" in ask(met, "Which answers?", about="agent")
 
-    def test_the_session_is_always_given(self, met):
-        """By the 404 for one that is not there; and it confines nothing by itself."""
-        assert ask(met, view=met.view("tomorrow")) is None
+    def test_a_session_that_is_not_there_yet_takes_nothing_from_what_is_known(self, met):
+        """Honcho answers 404 for it; a conversation's first message is asked about all the same."""
+        assert "Lisbon" in ask(met, view=met.view("tomorrow"))
+        assert ask(met, view=met.view("tomorrow", reach="session")) is None
+
+    def test_a_session_confines_nothing_by_itself(self, met):
         met.say("t", ("ann", "I work at night."))
         assert "Lisbon" in ask(met, view=met.view("t"))
 

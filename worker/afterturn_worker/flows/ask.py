@@ -17,8 +17,9 @@ from afterturn_models.policy.tokens import estimate_tokens
 from afterturn_models.prefetched import context_payload
 from afterturn_worker.flows.ask_failures import Unanswered, failed
 from afterturn_worker.flows.asked import Ask
+from afterturn_worker.flows.deleting import delete_session
 from afterturn_worker.flows.dialectic import consult
-from afterturn_worker.flows.views import settings_of, view_of
+from afterturn_worker.flows.views import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +55,7 @@ def answer(
     if facts is None:
         return Answer(failure=Failure.REFUSED, sentence="This session is not known any more.")
     settings = settings_of(facts, own)
-    ask = Ask(session_id, op, user, arguments, facts, settings, store, honcho, until)
+    ask = Ask(session_id, op, user, arguments, facts, settings, own, store, honcho, until)
     try:
         _check_modes(ask)
         return Answer(_OPS[op](ask))
@@ -172,14 +173,14 @@ def _unconclude(ask: Ask) -> dict[str, Any]:
     wanted = ask.text("id")
     if not ask.honcho.unconclude(ask.view, ask.about, wanted, deadline=ask.left):
         raise Unanswered(
-            Failure.REFUSED, f"There is no conclusion {wanted[:64]!r} about the {ask.about}."
+            Failure.REFUSED, f"You have no conclusion {wanted[:64]!r} about the {ask.about}."
         )
     return {"deleted": wanted}
 
 
 def _recall(ask: Ask) -> dict[str, Any]:
     """Recall for the message of now, as the prefetch would have for the one before."""
-    view = view_of(ask.facts, ask.settings, asked=False, user=ask.user)
+    view = ask.seen(asked=False)
     known = ask.honcho.context(
         view, tokens=ask.settings.context_tokens, deadline=ask.left, query=ask.text("query")
     )
@@ -197,14 +198,14 @@ def _dialectic(ask: Ask) -> dict[str, Any]:
     said, asked = ask.text("query"), ask.arguments.get("asked") is not False
     most = ask.settings.dialectic_max_input_chars
     came = consult(
-        ask.facts,
+        ask.seen(asked=asked),
         ask.settings,
         said if asked else bearing_query(said, most=most),
+        workspace_id=ask.facts.workspace_id,
         store=ask.store,
         honcho=ask.honcho,
         deadline=ask.left,
         about=ask.about,
-        user=ask.user,
         floor=ask.maybe("floor"),
         level=ask.maybe("level"),
         asked=asked,
@@ -228,5 +229,6 @@ _OPS: Mapping[Op, Callable[[Ask], dict[str, Any]]] = {
     Op.UNCONCLUDE: _unconclude,
     Op.DIALECTIC: _dialectic,
     Op.QUEUE: _queue,
+    Op.DELETE_SESSION: delete_session,
     Op.RECALL: _recall,
 }

@@ -16,7 +16,7 @@ from afterturn_models.errors import (
 if TYPE_CHECKING:
     from afterturn_models.errors import HonchoFailure
 
-_WRITES = frozenset({Op.SET_PROFILE, Op.CONCLUDE, Op.UNCONCLUDE})
+_WRITES = frozenset({Op.SET_PROFILE, Op.CONCLUDE, Op.UNCONCLUDE, Op.DELETE_SESSION})
 _MAY_BE_MADE = " The change may have been made all the same: look before you repeat it."
 
 

@@ -16,12 +16,13 @@ from afterturn_worker.flows.views import view_of
 from afterturn_worker.honcho.recall_port import SearchFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from afterturn_models.asks import Op
     from afterturn_models.recall_settings import RecallSettings
     from afterturn_models.store.counts import Counts
+    from afterturn_models.store.deleting import Deletion, Place
     from afterturn_models.store.facts import SessionFacts
     from afterturn_worker.honcho.recall_port import About, By, RecallPort, View
 
@@ -29,7 +30,27 @@ _LEAST_TIME = 0.05  # seconds below which no request is made any more
 _BY: Mapping[str, By] = {"user": "user", "agent": "agent"}
 
 
-class AskStore(DialecticStore, Protocol):
+class DeleteStore(Protocol):
+    """What deleting a session needs of Postgres (see `afterturn_models.store.deleting`)."""
+
+    def hold(self, session_id: UUID, *, lease: float) -> int | Deletion:
+        """Take the session's lease, so that nobody sends; gives the epoch, or why not."""
+        ...
+
+    def let_go(self, session_id: UUID, epoch: int) -> None:
+        """Give the lease back."""
+        ...
+
+    def places(self, session_id: UUID) -> list[Place]:
+        """Name the sessions of Honcho that its messages went to."""
+        ...
+
+    def delete_held(self, session_id: UUID, epoch: int, *, gone: Sequence[str]) -> int | None:
+        """Delete it here; gives how many messages it had, None where the lease was lost."""
+        ...
+
+
+class AskStore(DialecticStore, DeleteStore, Protocol):
     """What an ask needs of Postgres."""
 
     def session_facts(self, session_id: UUID) -> SessionFacts | None:
@@ -43,7 +64,10 @@ class AskStore(DialecticStore, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One ask with all that answering it takes; `until` is on this process' monotonic clock."""
+    """One ask with all that answering it takes; `until` is on this process' monotonic clock.
+
+    `settings` are the session's, `own` the worker's word behind them.
+    """
 
     session_id: UUID
     op: Op
@@ -51,6 +75,7 @@ class Ask:
     arguments: Mapping[str, Any]
     facts: SessionFacts
     settings: RecallSettings
+    own: Mapping[str, Any]
     store: AskStore
     honcho: RecallPort
     until: float
@@ -58,7 +83,11 @@ class Ask:
     @property
     def view(self) -> View:
         """Whose memory of whom is asked for."""
-        return view_of(self.facts, self.settings, asked=True, user=self.user)
+        return self.seen(asked=True)
+
+    def seen(self, *, asked: bool) -> View:
+        """Give whose memory of whom is meant: what a tool asks for, or what recalls by itself."""
+        return view_of(self.facts, self.settings, self.own, asked=asked, user=self.user)
 
     @property
     def about(self) -> About:

@@ -18,13 +18,11 @@ from afterturn_models.policy.dialectic import fitting, next_query, suffices
 from afterturn_models.policy.reasoning import chosen_level, pass_levels
 from afterturn_models.policy.text import is_blank
 from afterturn_models.store.dialectic import Ask
-from afterturn_worker.flows.views import view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from afterturn_models.recall_settings import RecallSettings
-    from afterturn_models.store.facts import SessionFacts
     from afterturn_worker.flows.ports import DialecticStore
     from afterturn_worker.honcho.recall_port import About, View
 
@@ -107,15 +105,15 @@ class _Asking:
 
 
 def consult(
-    facts: SessionFacts,
+    view: View,
     settings: RecallSettings,
     query: str,
     *,
+    workspace_id: int,
     store: DialecticStore,
     honcho: Asked,
     deadline: float,
     about: About = "user",
-    user: str | None = None,
     floor: str | None = None,
     level: str | None = None,
     asked: bool = False,
@@ -124,6 +122,7 @@ def consult(
 ) -> Consulted:
     """Put a question to the dialectic within `deadline` seconds for all of its passes.
 
+    `view` says whose memory of whom is asked, and `workspace_id` whose budget pays for it.
     The level rises from `floor` (None: the configured one) with the length of what the user
     `said`, where that is not the query itself; our own phrasing makes no question longer. A
     `level` that a tool's caller wants is honoured where `dialecticDynamic` lets it, up to the cap.
@@ -139,10 +138,10 @@ def consult(
     )
     levels = (chosen,) if asked or one_pass else _levels(settings, chosen)
     asking = _Asking(
-        view_of(facts, settings, asked=asked, user=user),
+        view,
         about,
         settings,
-        facts.workspace_id,
+        workspace_id,
         store,
         honcho,
         time.monotonic() + deadline,

@@ -96,6 +96,10 @@ class Lease:
         due = self._store.advance(
             self.claim, saved=self.saved, intent=intent, lease=self.limits.lease
         )
+        self.advanced(due, intent, asked=asked)
+
+    def advanced(self, due: int | None, intent: Intent | None, *, asked: float) -> None:
+        """Go on after that was written by a statement asked for at `asked`; None: it was lost."""
         if due is None:
             raise LeaseLostError
         self._leased_from, self.due, self.intent = asked, due, intent

@@ -157,6 +157,10 @@ class TurnStore(DialecticStore, Protocol):
         """Claim the prefetches of the last turn; None where they are claimed, or not due yet."""
         ...
 
+    def want_compaction(self, session_id: UUID) -> None:
+        """Note that a compaction is due, for the relay to find where its hint is lost."""
+        ...
+
     def claim_fetch(self, session_id: UUID, kind: Kind, turn: int) -> int | None:
         """Note a fetch for `turn`; gives the turn of the one before it, None where it was noted."""
         ...

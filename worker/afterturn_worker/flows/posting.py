@@ -69,7 +69,7 @@ class Poster:
 
         Nothing of what was refused is there, so there is no intent either.
         """
-        self._introduce(rows)
+        self.introduce(rows)
         done = self._taken(rows, intent)
         if not done:
             self._lease.intent = None
@@ -94,8 +94,8 @@ class Poster:
         found = self._store.listed(self._claim.session_id, rows)
         return [row for row in found if row.content is not None]
 
-    def _introduce(self, rows: Sequence[Outgoing]) -> None:
-        """Introduce to Honcho whoever it has not been told of."""
+    def introduce(self, rows: Sequence[Outgoing]) -> None:
+        """Introduce to Honcho whoever of these rows it has not been told of."""
         workspace, session = self._claim.workspace, rows[0].honcho_session
         wanted = self._introducing.wanted(rows)
         unknown = self._store.unknown_members(workspace, session, wanted)

@@ -10,9 +10,11 @@ import structlog
 
 from afterturn_models.errors import HonchoFailure, NotStored, StoreUnavailableError
 from afterturn_models.policy.cadence import Cadence
+from afterturn_models.policy.compaction import due
 from afterturn_models.policy.dialectic import bearing_query, opening_query, shortened
 from afterturn_models.policy.trivial import is_trivial
 from afterturn_models.prefetched import context_payload, dialectic_payload
+from afterturn_models.signatures import compact_session as compaction_task
 from afterturn_models.signatures import prefetch_context as context_task
 from afterturn_models.signatures import prefetch_dialectic as dialectic_task
 from afterturn_worker.flows.dialectic import Asked, consult
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from afterturn_models.recall_settings import RecallSettings
     from afterturn_models.signatures import Signature
-    from afterturn_models.store.facts import TurnFacts
+    from afterturn_models.store.facts import SessionFacts, TurnFacts
     from afterturn_models.values import ContextResult
     from afterturn_worker.flows.dialectic import Consulted
     from afterturn_worker.flows.ports import TurnStore
@@ -56,8 +58,8 @@ class Known(Asked, Protocol):
 def due_fetches(session_id: UUID, store: TurnStore, own: Mapping[str, Any]) -> list[Signature]:
     """Claim a session's last turn, and give the tasks that fetch for it what is due.
 
-    Exactly one of those who ask gets them. A turn that begins meanwhile gets its own. `own` is
-    the worker's word on settings.
+    Exactly one of those who ask gets them, and with them the compaction that the turn made due. A
+    turn that begins meanwhile gets its own. `own` is the worker's word on settings.
     """
     last = store.take_prefetch(session_id)
     if last is None:
@@ -67,11 +69,19 @@ def due_fetches(session_id: UUID, store: TurnStore, own: Mapping[str, Any]) -> l
         return []
     cadence = _cadence(settings_of(facts.session, own))
     found = []
+    if _compaction_due(facts.session, last.uncovered, own):
+        store.want_compaction(session_id)
+        found.append(compaction_task(session_id))
     if cadence.context_due(last):
         found.append(context_task(session_id, last.turn))
     if cadence.dialectic_due(last) and _says_something(facts):
         found.append(dialectic_task(session_id, last.turn))
     return found
+
+
+def _compaction_due(session: SessionFacts, uncovered: int, own: Mapping[str, Any]) -> bool:
+    settings = session.profile.compaction(session.said, own)
+    return settings.compaction_summary != "off" and due(uncovered, 0, settings.rules())
 
 
 def prefetch_context(
@@ -97,7 +107,7 @@ def prefetch_context(
     before = store.claim_fetch(session_id, "context", turn)
     try:
         known = honcho.context(
-            view_of(session, settings, asked=False),
+            view_of(session, settings, own, asked=False),
             tokens=settings.context_tokens,
             deadline=seconds,
             query=facts.user_text if _says_something(facts) else None,
@@ -141,7 +151,7 @@ def prefetch_dialectic(
     if before is None:
         raise LeftAloneError
     try:
-        came = _consulted(facts, settings, store, honcho, seconds)
+        came = _consulted(facts, settings, own, store, honcho, seconds)
     except NotStored:
         store.unclaim_fetch(session_id, "dialectic", turn, before)
         raise
@@ -160,7 +170,12 @@ def prefetch_dialectic(
 
 
 def _consulted(
-    facts: TurnFacts, settings: RecallSettings, store: TurnStore, honcho: Known, seconds: float
+    facts: TurnFacts,
+    settings: RecallSettings,
+    own: Mapping[str, Any],
+    store: TurnStore,
+    honcho: Known,
+    seconds: float,
 ) -> Consulted:
     """Put the question of a turn, or, before the first, one that needs no message."""
     session, most = facts.session, settings.dialectic_max_input_chars
@@ -174,9 +189,10 @@ def _consulted(
         honcho.note_session(session.workspace, session.honcho_session, {}, deadline=seconds)
         query = opening_query(most=most)
     return consult(
-        session,
+        view_of(session, settings, own, asked=False),
         settings,
         query,
+        workspace_id=session.workspace_id,
         store=store,
         honcho=honcho,
         deadline=until - time.monotonic(),

@@ -11,11 +11,11 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from afterturn_models.errors import HonchoFailure, OutcomeUnknown, RateLimited
+from afterturn_models.errors import HonchoFailure
 from afterturn_models.policy.batch import MAX_MESSAGES, next_batch
 from afterturn_models.values import Intent, Outgoing, Postponement, Standing
-from afterturn_worker.flows.failures import later
 from afterturn_worker.flows.lease import Lease, LeaseLostError, SyncLimits
+from afterturn_worker.flows.leaving import leave_after, settle_later
 from afterturn_worker.flows.ports import Unpaced
 from afterturn_worker.flows.posting import NotNow, Poster
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from afterturn_worker.flows.ports import PacePort, SyncStore
 
 _READ = 200  # rows at a time: a full batch and what stays here in between
-_LONGEST_PAUSE = 60.0  # seconds for which one 429 holds every worker back
 
 
 def sync_session(
@@ -82,14 +81,7 @@ def _left(
         again(full.seconds)
         return Standing.WAITING
     except HonchoFailure as failure:
-        # Only a send commits an intent that this run may have to leave behind as unknown.
-        if isinstance(failure, OutcomeUnknown) and lease.intends_anew:
-            return _settle_later(lease, failure)
-        if isinstance(failure, RateLimited):
-            pace.pause(min(failure.retry_after or 1.0, _LONGEST_PAUSE))
-        delay = later(failure, lease, jitter())
-        lease.postpone(delay)
-        return Standing.PARKED if delay.parked else Standing.WAITING
+        return leave_after(failure, lease, pace, jitter())
 
 
 class _Run:
@@ -107,7 +99,7 @@ class _Run:
     def settle_and_drain(self) -> Standing:
         lease = self._lease
         if lease.intent is not None and not lease.claim.settled:
-            return _settle_later(lease, None)
+            return settle_later(lease, None)
         if lease.intent is not None:
             self._look_up(lease.intent)
         return self._drain()
@@ -203,9 +195,3 @@ class _Run:
         lease.settled(0)
         lease.advance(None)
         self._late = self._with_late
-
-
-def _settle_later(lease: Lease, failure: HonchoFailure | None) -> Standing:
-    error = str(failure) if failure else None
-    lease.postpone(Postponement(lease.saved, lease.limits.settling, error, settling=True))
-    return Standing.WAITING

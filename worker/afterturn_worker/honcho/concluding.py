@@ -1,10 +1,14 @@
 """The client's room for conclusions: what an agent has concluded about a peer, and its corrections.
 
+Whoever sees the user through another agent reads that one's conclusions and its own, and corrects
+its own only.
+
 They are written into the session, so that recall which is confined to it finds them too.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +20,7 @@ from afterturn_worker.honcho.deadline import within
 from afterturn_worker.honcho.errors import our_errors
 from afterturn_worker.honcho.knowing import check_view
 from afterturn_worker.honcho.recall_port import Conclusion
-from afterturn_worker.honcho.searching import MOST, clamped
+from afterturn_worker.honcho.searching import MOST, clamped, merged
 from afterturn_worker.honcho.wording import MAX_SEARCH, question, statement
 
 if TYPE_CHECKING:
@@ -29,18 +33,22 @@ _MOST_SESSIONS = 1_000  # that Honcho takes in one filter
 
 
 class Concluding(Connection):
-    """Conclusions of the view's agent, and of no other observer."""
+    """Conclusions of the view's observers, and of no other."""
 
     def conclusions(
         self, view: View, about: About, *, query: str | None, limit: int, deadline: float
     ) -> list[Conclusion]:
-        """Find conclusions by one request; within a scope two, since it has to be looked into."""
+        """Find conclusions by one request; within a scope two, since it has to be looked into.
+
+        As often again where the user is seen through another agent.
+        """
         check_view(view)
         most = clamped(limit)
         asked = None if query is None else question(query, MAX_SEARCH)
         with within(deadline):
-            found: list[Theirs] = self._or([], lambda: self._find(view, about, asked, most))
-        return [_ours(one) for one in found]
+            lists = [self._found(each, about, asked, most) for each in _views(view, about)]
+        found = [_ours(one) for one in merged(lists, most if asked else len(lists) * most)]
+        return found if asked else sorted(found, key=lambda one: one.at, reverse=True)[:most]
 
     def conclude(self, view: View, about: About, text: str, *, deadline: float) -> Conclusion:
         """Write a conclusion by one request.
@@ -65,6 +73,7 @@ class Concluding(Connection):
         """
         check_view(view)
         check_ids(conclusion)
+        view = replace(view, through=None)
         with within(deadline):
             one = {"in": [conclusion]}
             found: list[Theirs] = self._or([], lambda: self._listed(view, about, 1, id=one))
@@ -74,7 +83,10 @@ class Concluding(Connection):
             return self._or(False, lambda: own.delete(conclusion) is None)
 
     def _of(self, view: View, about: About) -> ConclusionsView:
-        return self._peer(view.workspace, view.agent).conclusions_of(view.peer(about))
+        return self._peer(view.workspace, view.observer(about)).conclusions_of(view.peer(about))
+
+    def _found(self, view: View, about: About, query: str | None, most: int) -> list[Theirs]:
+        return self._or([], lambda: self._find(view, about, query, most))
 
     def _find(self, view: View, about: About, query: str | None, most: int) -> list[Theirs]:
         if query is None:
@@ -83,8 +95,8 @@ class Concluding(Connection):
         return list(self._of(view, about).query(query, top_k=most, filters=reached))
 
     def _listed(self, view: View, about: About, most: int, **narrowed: Any) -> list[Theirs]:
-        """List the newest of the agent's conclusions about a peer that the view reaches."""
-        pair = {"observer_id": view.agent, "observed_id": view.peer(about)}
+        """List the newest of the observer's conclusions about a peer that the view reaches."""
+        pair = {"observer_id": view.observer(about), "observed_id": view.peer(about)}
         filters = {**pair, **self._reached(view, about), **narrowed}
         everyones = self._honcho(view.workspace).conclusions
         return list(everyones.list(filters=filters, size=most).items)
@@ -94,18 +106,19 @@ class Concluding(Connection):
             case "session":
                 return {"session_id": view.session}
             case "scope":
-                return {"session_id": {"in": self._members(view)}}
+                return {"session_id": {"in": self._members(view, about)}}
             case "workspace":
                 return {}
 
-    def _members(self, view: View) -> list[str]:
+    def _members(self, view: View, about: About) -> list[str]:
         """Name the sessions of the view's scope."""
-        scope = Scope(view.scope, self._honcho(view.workspace))
+        scope = Scope(view.scope_of(about), self._honcho(view.workspace))
         return [one.id for one in islice(scope.sessions(size=MOST), _MOST_SESSIONS)]
 
     def _write(self, view: View, about: About, text: str) -> Conclusion:
         with our_errors(self._shown):
-            written = self._of(view, about).create([{"content": text, "session_id": view.session}])
+            own = self._of(replace(view, through=None), about)
+            written = own.create([{"content": text, "session_id": view.session}])
             return _ours(written[0])
 
     def _make(self, view: View) -> None:
@@ -114,6 +127,12 @@ class Concluding(Connection):
             honcho.peer(view.agent)
             honcho.peer(view.user)
             honcho.session(view.session)
+
+
+def _views(view: View, about: About) -> list[View]:
+    """Give the views that see the conclusions about a peer: the agent's own is among them."""
+    own = replace(view, through=None)
+    return [own] if view.observer(about) == view.agent else [view, own]
 
 
 def _ours(one: Theirs) -> Conclusion:

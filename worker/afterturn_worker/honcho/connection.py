@@ -19,6 +19,7 @@ from afterturn_models.lru import Lru
 from afterturn_models.policy.ids import is_valid_id
 from afterturn_worker.honcho.deadline import DeadlineTransport, within
 from afterturn_worker.honcho.errors import our_errors
+from afterturn_worker.honcho.timed import Timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 NO_ID = "{!r} is not an id for Honcho: 1 to 100 of A-Z a-z 0-9 _ -"
 _WORKSPACES = 256
-_KEEPALIVE = 4.0  # seconds; common servers close an idle connection after 5
+KEEPALIVE = 4.0  # seconds; common servers close an idle connection after 5
 
 
 class Connection:
@@ -35,10 +36,10 @@ class Connection:
     def __init__(self, url: str, key: str | None, *, connections: int = 64) -> None:
         """Connect lazily; raises ConfigurationError where `url` is no address of a server."""
         self._url = url
-        self._shown = _without_credentials(url)
+        self._shown = shown_url(url)
         self._key = key
-        transport = DeadlineTransport(url, connections=connections, keepalive=_KEEPALIVE)
-        self._http = httpx.Client(transport=transport)
+        transport = DeadlineTransport(url, connections=connections, keepalive=KEEPALIVE)
+        self._http = httpx.Client(transport=Timed(transport))
         self._workspaces: Lru[str, Honcho] = Lru(_WORKSPACES)
 
     def check(self, workspace: str, *, deadline: float) -> None:
@@ -95,7 +96,7 @@ def check_ids(*ids: str) -> None:
             raise InvalidIdError(NO_ID.format(value[:40]))
 
 
-def _without_credentials(url: str) -> str:
+def shown_url(url: str) -> str:
     """Give `url` as it may be shown; raises ConfigurationError where it is none of a server."""
     try:
         parsed = httpx.URL(url)

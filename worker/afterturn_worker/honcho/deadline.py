@@ -10,7 +10,8 @@ from __future__ import annotations
 import ipaddress
 import threading
 import time
-from contextlib import contextmanager
+from collections import deque
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 
@@ -21,7 +22,7 @@ from afterturn_models.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _PIECE = 4096  # bytes; what a socket that is ready to be written to takes at once
 _call = threading.local()
@@ -97,16 +98,20 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class _Body(httpx.SyncByteStream):
-    def __init__(self, stream: Iterable[bytes]) -> None:
+    def __init__(self, stream: Iterable[bytes], done: Callable[[], None]) -> None:
         self._stream = stream
+        self._done = done
 
     def __iter__(self) -> Iterator[bytes]:
         with _httpx_errors():
             yield from self._stream
 
     def close(self) -> None:
-        if hasattr(self._stream, "close"):
-            self._stream.close()
+        try:
+            if hasattr(self._stream, "close"):
+                self._stream.close()
+        finally:
+            self._done()
 
 
 @contextmanager
@@ -125,64 +130,96 @@ def _httpx_errors() -> Iterator[None]:
 
 
 class DeadlineTransport(httpx.BaseTransport):
-    """Pooled connections to one Honcho, directly or through the environment's proxy.
+    """Kept connections to one server, directly or through the environment's proxy.
+
+    Each lies in a pool of its own, used last first: a pool looks at every connection that it has
+    with each request, which took most of a worker's time at a hundred of them.
 
     Raises ConfigurationError for a proxy of a kind that it does not speak to.
     """
 
     def __init__(self, url: str, *, connections: int, keepalive: float) -> None:
-        """Keep up to `connections`, each for `keepalive` seconds of idleness.
+        """Keep up to `connections` that are idle, each for `keepalive` seconds.
 
         That is shorter than what servers allow: a connection that the server is just closing
         would turn a write's outcome unknown.
         """
-        options: dict[str, Any] = {
-            "ssl_context": httpx.create_ssl_context(),
-            "max_connections": connections,
-            "max_keepalive_connections": connections,
-            "keepalive_expiry": keepalive,
-            "network_backend": _Backend(),
-        }
-        proxy = _proxy(url)
-        self._pool = (
-            httpcore.HTTPProxy(proxy_url=str(proxy.url), proxy_auth=proxy.raw_auth, **options)
-            if proxy
-            else httpcore.ConnectionPool(**options)
-        )
+        self._most = connections
+        self._keepalive = keepalive
+        self._proxy = proxy_of(url)
+        self._tls = httpx.create_ssl_context()
+        self._idle: deque[tuple[float, httpcore.ConnectionPool]] = deque()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request over a pooled connection."""
+        """Send one request over a connection of its own."""
+        pool = self._free()
         url = httpcore.URL(
             scheme=request.url.raw_scheme,
             host=request.url.raw_host,
             port=request.url.port,
             target=request.url.raw_path,
         )
-        with _httpx_errors():
-            response = self._pool.handle_request(
-                httpcore.Request(
-                    method=request.method,
-                    url=url,
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
+        try:
+            with _httpx_errors():
+                response = pool.handle_request(
+                    httpcore.Request(
+                        method=request.method,
+                        url=url,
+                        headers=request.headers.raw,
+                        content=request.stream,
+                        extensions=request.extensions,
+                    )
                 )
-            )
+        except BaseException:
+            self._give_back(pool)
+            raise
+        body = _Body(response.stream, lambda: self._give_back(pool))  # type: ignore[arg-type]  # sync here, as the pool is
         return httpx.Response(
             status_code=response.status,
             headers=response.headers,
-            stream=_Body(response.stream),  # type: ignore[arg-type]  # sync here, as the pool is
+            stream=body,
             extensions=response.extensions,
         )
 
     def close(self) -> None:
-        """Close every connection."""
-        self._pool.close()
+        """Close every connection that is idle; one in use is closed when it is done."""
+        self._most = 0
+        while self._idle:
+            self._idle.pop()[1].close()
+
+    def _free(self) -> httpcore.ConnectionPool:
+        try:
+            return self._idle.pop()[1]
+        except IndexError:
+            return self._new()
+
+    def _new(self) -> httpcore.ConnectionPool:
+        options: dict[str, Any] = {
+            "ssl_context": self._tls,
+            "max_connections": 1,
+            "keepalive_expiry": self._keepalive,
+            "network_backend": _Backend(),
+        }
+        proxy = self._proxy
+        if proxy is None:
+            return httpcore.ConnectionPool(**options)
+        return httpcore.HTTPProxy(proxy_url=str(proxy.url), proxy_auth=proxy.raw_auth, **options)
+
+    def _give_back(self, pool: httpcore.ConnectionPool) -> None:
+        now = time.monotonic()
+        self._idle.append((now, pool))
+        with suppress(IndexError):  # another thread may take what is seen here
+            while len(self._idle) > self._most or self._idle[0][0] < now - self._keepalive:
+                self._idle.popleft()[1].close()
 
 
-def _proxy(url: str) -> httpx.Proxy | None:
+def proxy_of(url: str) -> httpx.Proxy | None:
+    """Give the environment's proxy for `url`, none for this machine.
+
+    Raises ConfigurationError for a proxy of a kind that is not spoken to.
+    """
     parsed = httpx.URL(url)
-    if _is_loopback(parsed.host) or proxy_bypass(parsed.host):
+    if is_loopback(parsed.host) or proxy_bypass(parsed.host):
         return None
     proxies = getproxies()
     given = proxies.get(parsed.scheme) or proxies.get("all")
@@ -196,7 +233,7 @@ def _proxy(url: str) -> httpx.Proxy | None:
     return httpx.Proxy(proxy)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Tell whether `host` is this machine, which no proxy can reach for us."""
     try:
         return ipaddress.ip_address(host).is_loopback

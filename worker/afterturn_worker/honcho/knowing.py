@@ -7,6 +7,8 @@ context does; a scope has a card of its own, which only its context gives.
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from afterturn_models.errors import Missing, Rejected
@@ -52,7 +54,9 @@ class Knowing(Connection):
         """Ask the dialectic; one request, which Honcho finishes and charges for whatever we do.
 
         `session` is always given where the API allows it (an answer without the conversation is
-        beside the point); by itself it confines nothing, so the reach does.
+        beside the point); by itself it confines nothing, so the reach does. A session that Honcho
+        has heard nothing of yet is a 404, which costs no call of an LLM: the question is put again
+        without it, since what is known of the user does not depend on it.
         """
         check_view(view)
         if level not in LEVELS:
@@ -60,18 +64,26 @@ class Knowing(Connection):
         asked = question(query, MAX_CHAT)
         if about == "agent" and view.alone:
             return self._said_here(view, asked, deadline)
-        target = view.user if about == "user" else None
-        try:
-            with self._call(deadline):
-                answer = self._peer(view.workspace, view.agent).chat(
-                    asked,
-                    target=target,
-                    reasoning_level=level,
-                    timeout=max(deadline, _NO_TIME),
-                    **_confinement(view, about),
-                )
-        except Missing:
-            return None
+        until = time.monotonic() + deadline
+        confinement = _confinement(view, about)
+        wide = view.reaches(about) == "workspace"
+        for confined in (confinement, {}) if wide else (confinement,):
+            with suppress(Missing):
+                left = until - time.monotonic()
+                return self._chat(view, about, asked, level=level, deadline=left, **confined)
+        return None
+
+    def _chat(
+        self, view: View, about: About, asked: str, *, level: str, deadline: float, **confined: Any
+    ) -> str | None:
+        with self._call(deadline):
+            answer = self._peer(view.workspace, view.observer(about)).chat(
+                asked,
+                target=view.user if about == "user" else None,
+                reasoning_level=level,
+                timeout=max(deadline, _NO_TIME),
+                **confined,
+            )
         return str(answer) if answer else None
 
     def card(self, view: View, about: About, *, deadline: float) -> tuple[str, ...]:
@@ -85,9 +97,15 @@ class Knowing(Connection):
     ) -> tuple[str, ...]:
         """Replace the card that `context` shows, by one request.
 
-        Raises Rejected where recall is confined, so that `context` shows no card of the agent's.
+        Raises Rejected where that is none of the agent's: where recall is confined, and where the
+        user is seen through another agent.
         """
         check_view(view)
+        if view.observer(about) != view.agent:
+            raise Rejected(
+                "the card of whom a subagent works for is kept by the agent that set it to work;"
+                " write a conclusion instead"
+            )
         if view.reaches(about) != "workspace":
             raise Rejected(
                 "this session's recall is confined, and a card is seen from every session;"
@@ -125,8 +143,8 @@ class Knowing(Connection):
             tokens=min(max(tokens, 1), MOST_TOKENS),
             peer_target=view.user,
             search_query=query,
-            peer_perspective=None if reach == "scope" else view.agent,
-            scope=view.scope if reach == "scope" else None,
+            peer_perspective=None if reach == "scope" else view.observer("user"),
+            scope=view.scope_of("user") if reach == "scope" else None,
             limit_to_session=reach == "session",
         )
         summary = known.summary.content if known.summary else ""
@@ -151,13 +169,13 @@ class Knowing(Connection):
             case "scope":
                 return self._in_scope(view, about)[1]
             case "workspace":
-                agent = self._peer(view.workspace, view.agent)
-                return tuple(agent.get_card(target=view.peer(about)) or ())
+                observer = self._peer(view.workspace, view.observer(about))
+                return tuple(observer.get_card(target=view.peer(about)) or ())
 
     def _in_scope(self, view: View, about: About) -> Known:
         """Read what a scope knows of a peer."""
         known = self._session(view.workspace, view.session).context(
-            summary=False, tokens=1, peer_target=view.peer(about), scope=view.scope
+            summary=False, tokens=1, peer_target=view.peer(about), scope=view.scope_of(about)
         )
         return known.peer_representation or "", tuple(known.peer_card or ())
 
@@ -178,15 +196,14 @@ class Knowing(Connection):
 
 def check_view(view: View) -> None:
     """Refuse a view with an id that must not get into a request; raises InvalidIdError."""
-    check_ids(view.workspace, view.session, view.user, view.agent)
-    if view.scope is not None:
-        check_ids(view.scope)
+    check_ids(view.workspace, view.session, view.user, view.agent, view.observer("user"))
+    check_ids(*(name for name in (view.scope, view.scope_of("user")) if name is not None))
 
 
 def _confinement(view: View, about: About) -> dict[str, Any]:
     match view.reaches(about):
         case "scope":
-            return {"scope": view.scope}  # the API takes no session beside it
+            return {"scope": view.scope_of(about)}  # the API takes no session beside it
         case "session":
             return {"session": view.session, "sessions": [view.session]}
         case "workspace":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping, Sequence
+    from uuid import UUID
 
     from afterturn_models.values import ContextResult
 
@@ -22,12 +23,23 @@ Reach = Literal["session", "scope", "workspace"]
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """As which agent a user is seen, and how far that reaches (see `View`)."""
+
+    agent: str
+    reach: Reach
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """Whose memory of whom is meant, and how far it reaches.
 
     `agent` observes `user` in `session`. `reach` confines what is recalled to the session, to the
     named `scope` of Honcho's, or to nothing narrower than the workspace. `alone`: the agent's
     memory of itself is confined to this session, since it was made with other people as well.
+    `through`: what is read of the user is read as that agent has it, who met them, where `agent`
+    is a subagent that never did; all that it writes is its own.
     """
 
     workspace: str
@@ -37,6 +49,7 @@ class View:
     reach: Reach = "workspace"
     scope: str | None = None
     alone: bool = False
+    through: Sight | None = None
 
     def peer(self, about: About) -> str:
         """Give the peer that `about` means."""
@@ -44,9 +57,22 @@ class View:
 
     def reaches(self, about: About) -> Reach:
         """Tell how far recall about a peer reaches: a scope without a name is the session."""
-        if (about == "agent" and self.alone) or (self.reach == "scope" and self.scope is None):
+        sight = self._sight(about)
+        if (about == "agent" and self.alone) or (sight.reach == "scope" and sight.scope is None):
             return "session"
-        return self.reach
+        return sight.reach
+
+    def scope_of(self, about: About) -> str | None:
+        """Give the scope that recall about a peer is confined to, where it reaches one."""
+        return self._sight(about).scope
+
+    def observer(self, about: About) -> str:
+        """Give the peer as which it is read what is known about a peer."""
+        return self._sight(about).agent
+
+    def _sight(self, about: About) -> Sight:
+        own = Sight(self.agent, self.reach, self.scope)
+        return self.through or own if about == "user" else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +91,14 @@ class Conclusion:
     id: str
     text: str
     at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """A summary of Honcho's: all that its session holds up to the message that is our `row`."""
+
+    text: str
+    row: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +130,7 @@ class RecallPort(Protocol):
         ...
 
     def card(self, view: View, about: About, *, deadline: float) -> tuple[str, ...]:
-        """Read the card that the agent keeps of the user, or the agent's own."""
+        """Read the card that is kept of the user, or the agent's own."""
         ...
 
     def set_card(
@@ -118,7 +152,10 @@ class RecallPort(Protocol):
     def conclusions(
         self, view: View, about: About, *, query: str | None, limit: int, deadline: float
     ) -> list[Conclusion]:
-        """Find conclusions that bear on `query`; without one, the newest."""
+        """Find conclusions that bear on `query`; without one, the newest.
+
+        The agent's own are among them, also where the user is seen through another.
+        """
         ...
 
     def conclude(self, view: View, about: About, text: str, *, deadline: float) -> Conclusion:
@@ -126,7 +163,7 @@ class RecallPort(Protocol):
         ...
 
     def unconclude(self, view: View, about: About, conclusion: str, *, deadline: float) -> bool:
-        """Delete a conclusion; False where there is none with that id about that peer."""
+        """Delete a conclusion of the agent's own; False where it has none with that id."""
         ...
 
     def describe(self, view: View, *, deadline: float) -> dict[str, Any]:
@@ -135,6 +172,14 @@ class RecallPort(Protocol):
 
     def pending(self, view: View, about: About, *, deadline: float) -> int:
         """Count the units of work that are left until Honcho has derived what a peer said."""
+        ...
+
+    def delete_session(self, workspace: str, session: str, *, deadline: float) -> bool:
+        """Have a session deleted with its messages and what was concluded from them.
+
+        Honcho does it later than it answers. False where there is none. Cards stay, and what was
+        concluded elsewhere.
+        """
         ...
 
     def join_scope(self, workspace: str, scope: str, session: str, *, deadline: float) -> None:

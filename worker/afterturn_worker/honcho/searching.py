@@ -40,7 +40,7 @@ class Searching(Connection):
                 lists.append(self._or([], lambda: self._here(view, asked, narrowed, most)))
             if narrowed.by != "agent" and view.reaches("user") != "session":
                 lists.append(self._or([], lambda: self._elsewhere(view, asked, filters, most)))
-        return [Found(one.peer_id, one.created_at, one.content) for one in _merged(lists, most)]
+        return [Found(one.peer_id, one.created_at, one.content) for one in merged(lists, most)]
 
     def _here(self, view: View, query: str, narrowed: SearchFilter, limit: int) -> list[Any]:
         """Search the session, whoever spoke, or one of the two."""
@@ -58,7 +58,7 @@ class Searching(Connection):
                     query,
                     filters={**filters, "peer_id": view.user},
                     limit=limit,
-                    scope=view.scope,
+                    scope=view.scope_of("user"),
                 )
             )
         user = self._peer(view.workspace, view.user)
@@ -83,8 +83,8 @@ def _filters(narrowed: SearchFilter) -> dict[str, Any]:
     return filters
 
 
-def _merged(lists: list[list[Any]], limit: int) -> Iterable[Any]:
-    """Take turns between ranked lists, each message once: their ranks do not compare."""
+def merged(lists: list[list[Any]], limit: int) -> Iterable[Any]:
+    """Take turns between ranked lists, each thing once: their ranks do not compare."""
     turns = chain.from_iterable(zip_longest(*lists))
     once = {one.id: one for one in turns if one is not None}
     return islice(once.values(), limit)

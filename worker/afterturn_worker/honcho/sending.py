@@ -10,6 +10,7 @@ from afterturn_models.errors import InvalidIdError
 from afterturn_models.policy.ids import is_valid_id
 from afterturn_worker.honcho.connection import NO_ID, Connection, check_ids
 from afterturn_worker.honcho.errors import building
+from afterturn_worker.metrics import POST, measured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +46,10 @@ class Sending(Connection):
     ) -> None:
         """Store up to 100 messages by one POST."""
         check_ids(workspace, session)
-        with self._call(deadline):  # around the building too: the lease was looked at before it
+        with (
+            measured(POST, messages=len(messages)),
+            self._call(deadline),  # around the building too: the lease was looked at before it
+        ):
             bodies = []
             for index, message in enumerate(messages):
                 _check_peer(message.peer, index)
@@ -54,7 +58,7 @@ class Sending(Connection):
                     bodies.append(
                         peer.message(
                             message.content or "",
-                            metadata=_metadata(message),
+                            metadata=metadata_of(message),
                             created_at=message.at,
                         )
                     )
@@ -92,7 +96,8 @@ def _check_peer(peer: str, index: int) -> None:
         raise InvalidIdError(NO_ID.format(peer[:40]), index=index, about_content=True)
 
 
-def _metadata(message: Outgoing) -> dict[str, object]:
+def metadata_of(message: Outgoing) -> dict[str, object]:
+    """Give the metadata that a message is sent with; each value is a string, to be filtered by."""
     metadata: dict[str, object] = {ROW_ID: str(message.id)}
     if message.parts > 1:
         metadata["part"] = str(message.part)

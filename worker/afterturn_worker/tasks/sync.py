@@ -44,15 +44,17 @@ def sync(self: Task[Any, Any], session_id: str, late: bool = False) -> dict[str,
             pace=process.pace,
             again=lambda seconds: _come_back(self.app, session, seconds, late=late),
         )
-        if standing in _LEFT:
-            _prefetch(self.app, process, session)
+        fire_prefetches(self.app, process, session, standing)
         if standing is Standing.MORE:
             _go_on(self.app, session, late=late)
         return {"standing": standing.value}
     return None
 
 
-def _prefetch(app: Celery, process: Resources, session: UUID) -> None:
+def fire_prefetches(app: Celery, process: Resources, session: UUID, standing: Standing) -> None:
+    """Send off what is to be fetched for the next turn of a session that was left like this."""
+    if standing not in _LEFT:
+        return
     for fetch in due_fetches(session, process.store, own_word(process.settings)):
         send_or_leave(app, fetch)
 

@@ -1,0 +1,1 @@
+"""The built-in agent, `afterturn chat`: an example of a loop, and a conversation at a terminal."""

@@ -1,0 +1,104 @@
+"""Messages to Honcho from an event loop: one request a batch, under a deadline for all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from honcho.http import AsyncHonchoHTTPClient
+
+from afterturn_models.errors import InvalidIdError, OutcomeUnknown
+from afterturn_models.policy.ids import is_valid_id
+from afterturn_worker.honcho.connection import KEEPALIVE, NO_ID, check_ids, shown_url
+from afterturn_worker.honcho.deadline import proxy_of
+from afterturn_worker.honcho.errors import our_errors
+from afterturn_worker.honcho.sending import metadata_of
+from afterturn_worker.metrics import POST, measured
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from afterturn_models.values import Outgoing
+
+
+class AsyncSender:
+    """Kept connections to one Honcho for one event loop; its requests are never repeated.
+
+    Each is a client of its own, since one client for all looks at each of its connections with
+    every request.
+    """
+
+    def __init__(self, url: str, key: str | None) -> None:
+        """Connect lazily; raises ConfigurationError where `url` is no address of a server."""
+        self._url = url
+        self._key = key
+        self._shown = shown_url(url)
+        self._proxy = proxy_of(url)  # taken from the environment as the other client does
+        self._tls = httpx.create_ssl_context()
+        self._clients: list[httpx.AsyncClient] = []
+        self._idle: list[AsyncHonchoHTTPClient] = []
+        self._made_sure_of: set[str] = set()
+
+    async def send(
+        self, workspace: str, session: str, messages: Sequence[Outgoing], *, deadline: float
+    ) -> None:
+        """Store up to 100 messages by one POST, as the SDK's own `add_messages` makes it.
+
+        The session is made by it where it is missing, the workspace by a request before the
+        first one, as the SDK does. Raises a kind of HonchoFailure; at the deadline the socket is
+        closed, and the outcome is unknown.
+        """
+        check_ids(workspace, session)
+        body = {"messages": _bodies(messages)}
+        path = f"/v3/workspaces/{workspace}/sessions/{session}/messages"
+        client = self._idle.pop() if self._idle else self._new()
+        try:
+            with measured(POST, messages=len(messages)), our_errors(self._shown):
+                async with asyncio.timeout(deadline):
+                    if workspace not in self._made_sure_of:
+                        await client.post("/v3/workspaces", body={"id": workspace})
+                        self._made_sure_of.add(workspace)
+                    stored = await client.post(path, body=body, timeout=deadline)
+        except TimeoutError:
+            raise OutcomeUnknown("Honcho did not answer in time") from None
+        finally:
+            self._idle.append(client)
+        if not isinstance(stored, list) or len(stored) != len(messages):
+            raise OutcomeUnknown(f"{self._shown} answers what no Honcho answers")
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients:
+            await client.aclose()
+
+    def _new(self) -> AsyncHonchoHTTPClient:
+        limits = httpx.Limits(max_connections=1, keepalive_expiry=KEEPALIVE)
+        http = httpx.AsyncClient(
+            limits=limits, proxy=self._proxy, verify=self._tls, trust_env=False
+        )
+        self._clients.append(http)
+        return AsyncHonchoHTTPClient(
+            base_url=self._url, api_key=self._key, max_retries=0, http_client=http
+        )
+
+
+def _bodies(messages: Sequence[Outgoing]) -> list[dict[str, Any]]:
+    known: set[str] = set()
+    bodies = []
+    for index, message in enumerate(messages):
+        if message.peer not in known:
+            if not is_valid_id(message.peer):
+                raise InvalidIdError(
+                    NO_ID.format(message.peer[:40]), index=index, about_content=True
+                )
+            known.add(message.peer)
+        bodies.append(
+            {
+                "content": message.content or "",
+                "peer_id": message.peer,
+                "metadata": metadata_of(message),
+                "created_at": message.at.isoformat(),
+            }
+        )
+    return bodies
