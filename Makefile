@@ -45,8 +45,11 @@ format: setup ## Format the code, and mend what ruff can mend
 ifneq ($(wildcard bench/__main__.py),)
 TARGETS += bench
 .PHONY: bench
-bench: setup ## Measure, and draw the plots
-	@$(PY) -m bench
+bench: setup ## Measure, draw the plots, write docs/performance.md (BENCH=--short: a quick look)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--requirement requirements-bench.lock
+	@-$(PY) -m bench.environment
+	@$(PY) -m bench $(if $(BENCH),$(BENCH),--page --plots docs/plots --json docs/performance.json)
 endif
 
 ifneq ($(wildcard tests/faults),)
@@ -62,14 +65,15 @@ COMPILE = env -u UV_INDEX -u UV_FIND_LINKS .venv/bin/uv --no-config --system-cer
 	--custom-compile-command 'make lock'
 
 .PHONY: lock
-lock: setup ## Resolve every dependency anew into the three lock files
+lock: setup ## Resolve every dependency anew into the lock files
 	@$(PY) -m pip install --quiet --disable-pip-version-check 'uv==$(UV_VERSION)'
 	@$(COMPILE) --upgrade --all-extras --group dev pyproject.toml --output-file requirements-dev.lock
-	@$(COMPILE) --upgrade --constraint requirements-dev.lock --extra worker --extra flower --extra sandbox \
-		pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --upgrade --constraint requirements-dev.lock --all-extras pyproject.toml --output-file requirements.lock
 	@$(COMPILE) --upgrade --constraint requirements-dev.lock --group build --output-file requirements-build.lock
+	@$(COMPILE) --upgrade --constraint requirements-dev.lock --group bench --output-file requirements-bench.lock
+	@$(COMPILE) --upgrade bench/rivals/hermes.in --output-file bench/rivals/hermes.lock
 
 .PHONY: clean
 clean: ## Remove .venv, caches and built files; data and settings stay
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	@rm -rf .venv .venv-hermes .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

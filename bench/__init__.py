@@ -1,1 +1,1 @@
-"""Measurements: each beside the physical floor, interleaved in one run, so that ratios hold."""
+"""Measurements: beside what a user would pick instead and beside the floor, interleaved in one run."""
