@@ -126,4 +126,7 @@ def _index(row: Outgoing) -> int:
 
 
 def _as_outgoing(found: CursorResult[Any]) -> Sequence[Outgoing]:
-    return [Outgoing(**{**row, "role": Role(row["role"])}) for row in found.mappings()]
+    return [
+        Outgoing(row, index, Role(role), peer, session, content, at, part, parts, mended)
+        for row, index, role, peer, session, at, part, parts, mended, content in found
+    ]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 from honcho.http import AsyncHonchoHTTPClient
 
-from afterturn_models.errors import InvalidIdError, OutcomeUnknown
-from afterturn_models.policy.ids import is_valid_id
-from afterturn_worker.honcho.connection import KEEPALIVE, NO_ID, check_ids, shown_url
+from afterturn_models.errors import OutcomeUnknown
+from afterturn_worker.honcho.batches import WORKSPACES, batch_body, check_stored, messages_path
+from afterturn_worker.honcho.connection import KEEPALIVE, shown_url
 from afterturn_worker.honcho.deadline import proxy_of
 from afterturn_worker.honcho.errors import our_errors
-from afterturn_worker.honcho.sending import metadata_of
 from afterturn_worker.metrics import POST, measured
 
 if TYPE_CHECKING:
@@ -39,38 +38,43 @@ class AsyncSender:
         self._clients: list[httpx.AsyncClient] = []
         self._idle: list[AsyncHonchoHTTPClient] = []
         self._made_sure_of: set[str] = set()
+        self._making_sure = asyncio.Lock()
 
     async def send(
         self, workspace: str, session: str, messages: Sequence[Outgoing], *, deadline: float
     ) -> None:
-        """Store up to 100 messages by one POST, as the SDK's own `add_messages` makes it.
+        """Store up to 100 messages by one POST.
 
         The session is made by it where it is missing, the workspace by a request before the
         first one, as the SDK does. Raises a kind of HonchoFailure; at the deadline the socket is
         closed, and the outcome is unknown.
         """
-        check_ids(workspace, session)
-        body = {"messages": _bodies(messages)}
-        path = f"/v3/workspaces/{workspace}/sessions/{session}/messages"
+        path, body = messages_path(workspace, session), batch_body(messages)
         client = self._idle.pop() if self._idle else self._new()
         try:
             with measured(POST, messages=len(messages)), our_errors(self._shown):
                 async with asyncio.timeout(deadline):
-                    if workspace not in self._made_sure_of:
-                        await client.post("/v3/workspaces", body={"id": workspace})
-                        self._made_sure_of.add(workspace)
+                    await self._make_sure_of(workspace, client)
                     stored = await client.post(path, body=body, timeout=deadline)
         except TimeoutError:
             raise OutcomeUnknown("Honcho did not answer in time") from None
         finally:
             self._idle.append(client)
-        if not isinstance(stored, list) or len(stored) != len(messages):
-            raise OutcomeUnknown(f"{self._shown} answers what no Honcho answers")
+        check_stored(stored, messages, self._shown)
 
     async def close(self) -> None:
         """Close every connection."""
         for client in self._clients:
             await client.aclose()
+
+    async def _make_sure_of(self, workspace: str, client: AsyncHonchoHTTPClient) -> None:
+        """Have the workspace there, by one request for all that are sent to it."""
+        if workspace in self._made_sure_of:
+            return
+        async with self._making_sure:
+            if workspace not in self._made_sure_of:
+                await client.post(WORKSPACES, body={"id": workspace})
+                self._made_sure_of.add(workspace)
 
     def _new(self) -> AsyncHonchoHTTPClient:
         limits = httpx.Limits(max_connections=1, keepalive_expiry=KEEPALIVE)
@@ -81,24 +85,3 @@ class AsyncSender:
         return AsyncHonchoHTTPClient(
             base_url=self._url, api_key=self._key, max_retries=0, http_client=http
         )
-
-
-def _bodies(messages: Sequence[Outgoing]) -> list[dict[str, Any]]:
-    known: set[str] = set()
-    bodies = []
-    for index, message in enumerate(messages):
-        if message.peer not in known:
-            if not is_valid_id(message.peer):
-                raise InvalidIdError(
-                    NO_ID.format(message.peer[:40]), index=index, about_content=True
-                )
-            known.add(message.peer)
-        bodies.append(
-            {
-                "content": message.content or "",
-                "peer_id": message.peer,
-                "metadata": metadata_of(message),
-                "created_at": message.at.isoformat(),
-            }
-        )
-    return bodies

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 from honcho import Honcho, Peer, Session
+from honcho.http import HonchoHTTPClient
 
 from afterturn_models.errors import ConfigurationError, InvalidIdError, Missing
 from afterturn_models.lru import Lru
@@ -40,6 +41,11 @@ class Connection:
         self._key = key
         transport = DeadlineTransport(url, connections=connections, keepalive=KEEPALIVE)
         self._http = httpx.Client(transport=Timed(transport))
+        # The same connections, for what is sent without the SDK's objects.
+        self._raw = HonchoHTTPClient(
+            base_url=url, api_key=key, max_retries=0, http_client=self._http
+        )
+        self._made_sure_of: set[str] = set()
         self._workspaces: Lru[str, Honcho] = Lru(_WORKSPACES)
 
     def check(self, workspace: str, *, deadline: float) -> None:
@@ -47,6 +53,7 @@ class Connection:
         check_ids(workspace)
         with self._call(deadline):
             self._honcho(workspace).get_metadata()
+            self._made_sure_of.add(workspace)
 
     def close(self) -> None:
         """Close every connection."""

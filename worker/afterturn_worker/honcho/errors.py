@@ -55,24 +55,6 @@ def our_errors(url: str) -> Iterator[None]:
         raise OutcomeUnknown(f"{url} answers what no Honcho answers ({kind})") from None
 
 
-@contextmanager
-def building(index: int) -> Iterator[None]:
-    """Raise Rejected for what the SDK itself does not take of message `index`, unsent."""
-    try:
-        yield
-    except ValidationError as error:
-        kinds = ", ".join(sorted({found["type"] for found in error.errors()}))
-        raise Rejected(
-            f"the Honcho SDK does not take it: {kinds}", index=index, about_content=True
-        ) from None
-    except ValueError:  # of the SDK's own checks, which are no validation errors
-        raise Rejected(
-            "the Honcho SDK does not take it: a message of white space only",
-            index=index,
-            about_content=True,
-        ) from None
-
-
 def _translated(error: HonchoError, url: str) -> HonchoFailure:
     status = error.status
     if status == 0:

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 from honcho.api_types import SessionPeerConfig
 
-from afterturn_models.errors import InvalidIdError
-from afterturn_models.policy.ids import is_valid_id
-from afterturn_worker.honcho.connection import NO_ID, Connection, check_ids
-from afterturn_worker.honcho.errors import building
+from afterturn_worker.honcho.batches import (
+    ROW_ID,
+    WORKSPACES,
+    batch_body,
+    check_stored,
+    messages_path,
+)
+from afterturn_worker.honcho.connection import Connection, check_ids
 from afterturn_worker.metrics import POST, measured
 
 if TYPE_CHECKING:
@@ -17,8 +21,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from afterturn_models.values import Observing, Outgoing
-
-ROW_ID = "afterturn"  # the metadata key under which a message carries its row's id
 
 
 class Sending(Connection):
@@ -40,29 +42,28 @@ class Sending(Connection):
         ]
         with self._call(deadline):
             self._session(workspace, session).add_peers(members)
+            self._made_sure_of.add(workspace)
 
     def send(
         self, workspace: str, session: str, messages: Sequence[Outgoing], *, deadline: float
     ) -> None:
         """Store up to 100 messages by one POST."""
-        check_ids(workspace, session)
         with (
             measured(POST, messages=len(messages)),
             self._call(deadline),  # around the building too: the lease was looked at before it
         ):
-            bodies = []
-            for index, message in enumerate(messages):
-                _check_peer(message.peer, index)
-                with building(index):
-                    peer = self._peer(workspace, message.peer)
-                    bodies.append(
-                        peer.message(
-                            message.content or "",
-                            metadata=metadata_of(message),
-                            created_at=message.at,
-                        )
-                    )
-            self._session(workspace, session).add_messages(bodies)
+            path, body = messages_path(workspace, session), batch_body(messages)
+            self._make_sure_of(workspace)
+            check_stored(self._raw.post(path, body=body), messages, self._shown)
+
+    def _make_sure_of(self, workspace: str) -> None:
+        """Have the workspace there, by a request before this process's first message to it.
+
+        Two threads may both make it: it does no harm, and a lock would hold one past its deadline.
+        """
+        if workspace not in self._made_sure_of:
+            self._raw.post(WORKSPACES, body={"id": workspace})
+            self._made_sure_of.add(workspace)
 
     def find(
         self, workspace: str, session: str, rows: Sequence[UUID], *, deadline: float
@@ -87,21 +88,5 @@ class Sending(Connection):
                     row = wanted.get(str(message.metadata.get(ROW_ID)))
                     if row is not None:
                         seen.append(row)
+        self._made_sure_of.add(workspace)  # the SDK did, before its first request
         return seen
-
-
-def _check_peer(peer: str, index: int) -> None:
-    """Refuse a message for its peer: no other is to wait for it."""
-    if not is_valid_id(peer):
-        raise InvalidIdError(NO_ID.format(peer[:40]), index=index, about_content=True)
-
-
-def metadata_of(message: Outgoing) -> dict[str, object]:
-    """Give the metadata that a message is sent with; each value is a string, to be filtered by."""
-    metadata: dict[str, object] = {ROW_ID: str(message.id)}
-    if message.parts > 1:
-        metadata["part"] = str(message.part)
-        metadata["parts"] = str(message.parts)
-    if message.mended:
-        metadata["mended"] = "special-tokens"
-    return metadata

@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
+from afterturn_worker.honcho.batches import ROW_ID
 from afterturn_worker.honcho.connection import Connection, check_ids
 from afterturn_worker.honcho.deadline import within
 from afterturn_worker.honcho.recall_port import SessionSummary
-from afterturn_worker.honcho.sending import ROW_ID
 
 if TYPE_CHECKING:
     from honcho import Session
