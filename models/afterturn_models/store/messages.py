@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, CursorResult, bindparam, text
+from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from sqlalchemy.types import BigInteger
 
@@ -12,7 +12,7 @@ from afterturn_models.values import Outgoing, Role
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 # What is late is sent out of its turn, and not in it.
 _COLUMNS = """
@@ -125,8 +125,8 @@ def _index(row: Outgoing) -> int:
     return row.index
 
 
-def _as_outgoing(found: CursorResult[Any]) -> Sequence[Outgoing]:
+def _as_outgoing(found: Iterable[Sequence[Any]]) -> Sequence[Outgoing]:
     return [
-        Outgoing(row, index, Role(role), peer, session, content, at, part, parts, mended)
-        for row, index, role, peer, session, at, part, parts, mended, content in found
+        Outgoing(row, index, Role(role), peer, session, content, *rest)
+        for row, index, role, peer, session, *rest, content in found
     ]

@@ -11,7 +11,7 @@ from honcho.http import AsyncHonchoHTTPClient
 from afterturn_models.errors import OutcomeUnknown
 from afterturn_worker.honcho.batches import WORKSPACES, batch_body, check_stored, messages_path
 from afterturn_worker.honcho.connection import KEEPALIVE, shown_url
-from afterturn_worker.honcho.deadline import proxy_of
+from afterturn_worker.honcho.deadline import proxy_of, tls_for
 from afterturn_worker.honcho.errors import our_errors
 from afterturn_worker.metrics import POST, measured
 
@@ -34,7 +34,7 @@ class AsyncSender:
         self._key = key
         self._shown = shown_url(url)
         self._proxy = proxy_of(url)  # taken from the environment as the other client does
-        self._tls = httpx.create_ssl_context()
+        self._tls = tls_for(url)
         self._clients: list[httpx.AsyncClient] = []
         self._idle: list[AsyncHonchoHTTPClient] = []
         self._made_sure_of: set[str] = set()
@@ -79,7 +79,10 @@ class AsyncSender:
     def _new(self) -> AsyncHonchoHTTPClient:
         limits = httpx.Limits(max_connections=1, keepalive_expiry=KEEPALIVE)
         http = httpx.AsyncClient(
-            limits=limits, proxy=self._proxy, verify=self._tls, trust_env=False
+            limits=limits,
+            proxy=self._proxy,
+            verify=self._tls or False,  # False where there is nothing to verify: it speaks http
+            trust_env=False,
         )
         self._clients.append(http)
         return AsyncHonchoHTTPClient(

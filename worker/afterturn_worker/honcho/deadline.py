@@ -147,7 +147,7 @@ class DeadlineTransport(httpx.BaseTransport):
         self._most = connections
         self._keepalive = keepalive
         self._proxy = proxy_of(url)
-        self._tls = httpx.create_ssl_context()
+        self._tls = tls_for(url)
         self._idle: deque[tuple[float, httpcore.ConnectionPool]] = deque()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -211,6 +211,11 @@ class DeadlineTransport(httpx.BaseTransport):
         with suppress(IndexError):  # another thread may take what is seen here
             while len(self._idle) > self._most or self._idle[0][0] < now - self._keepalive:
                 self._idle.popleft()[1].close()
+
+
+def tls_for(url: str) -> ssl.SSLContext | None:
+    """Give the context for connections to `url`; None without TLS, since it takes megabytes."""
+    return httpx.create_ssl_context() if url.lower().startswith("https:") else None
 
 
 def proxy_of(url: str) -> httpx.Proxy | None:
