@@ -26,7 +26,7 @@ class Agent:
 
     def __init__(self, look, **settings):
         self._look = look
-        self._settings = settings
+        self._settings = settings | {"peer_name": settings["injection"]}
         self.requests = []
         self.start()
 
@@ -70,13 +70,14 @@ def look(stack_env):
 
 
 @pytest.fixture
-def known_user(stack_env, start_worker):
-    """Have a worker that is up, and a user of whom something is known."""
+def known_users(stack_env, start_worker):
+    """Have a worker that is up, and for each injection a user of whom something is known."""
     start_worker().ready()
-    with Memory.open() as memory:
-        earlier = memory.session(name="earlier")
-        earlier.begin_turn("My name is Ann. I like tea. I live in Porto.").end("Hello Ann.")
-        assert earlier.flush(20)
+    for user in ("every-turn", "first-turn", "frozen"):
+        with Memory.open(peer_name=user) as memory:
+            earlier = memory.session(name=f"earlier-{user}")
+            earlier.begin_turn("My name is Ann. I like tea. I live in Porto.").end("Hello Ann.")
+            assert earlier.flush(20)
 
 
 def talk(agent):
@@ -111,7 +112,14 @@ def assert_cached(requests):
         assert len(after) > len(before)
 
 
-def test_every_request_begins_with_the_one_before(known_user, look):
+def test_every_request_begins_with_the_one_before_wherever_memory_goes(known_users, look):
+    """One worker serves all three: its start takes longer than they do."""
+    in_every_turn(look)
+    in_the_first_turn_and_it_stays_where_it_was(look)
+    frozen_and_the_same_in_a_process_that_was_started_again(look)
+
+
+def in_every_turn(look):
     agent = Agent(look, injection="every-turn")
     contexts = talk(agent)
     assert contexts >= 8  # and more, where a worker was quick
@@ -119,7 +127,7 @@ def test_every_request_begins_with_the_one_before(known_user, look):
     agent.memory.close()
 
 
-def test_the_first_turns_memory_stays_where_it_was(known_user, look):
+def in_the_first_turn_and_it_stays_where_it_was(look):
     agent = Agent(look, injection="first-turn", first_turn_base_wait=20)
     assert talk(agent) == 1
     assert "tea" in agent.requests[0][-1].decode()
@@ -127,7 +135,7 @@ def test_the_first_turns_memory_stays_where_it_was(known_user, look):
     agent.memory.close()
 
 
-def test_frozen_memory_is_the_same_in_a_process_that_was_started_again(known_user, look):
+def frozen_and_the_same_in_a_process_that_was_started_again(look):
     agent = Agent(look, injection="frozen", first_turn_base_wait=20)
     assert talk(agent) == 0
     assert "tea" in agent.requests[0][0].decode()

@@ -9,7 +9,17 @@ import pytest
 from afterturn.turn import Turn
 from afterturn_models.policy.fence import CLOSE
 from afterturn_models.store.history import as_message
-from support.long_talks import PASSAGE, apart, at_once, in_turns, request, spent, talk, turns, unpaired
+from support.long_talks import (
+    PASSAGE,
+    apart,
+    at_once,
+    in_turns,
+    request,
+    spent,
+    talk,
+    turns,
+    unpaired,
+)
 
 LONG = 200_000
 SUMMARY = "- user: the code of the vault is 7719\n- agent: noted"

@@ -81,7 +81,11 @@ PLAIN = st.builds(
 )
 CALLED = st.builds(
     lambda text, count: [
-        {"role": "assistant", "content": text, "tool_calls": [{"id": str(n)} for n in range(count)]},
+        {
+            "role": "assistant",
+            "content": text,
+            "tool_calls": [{"id": str(n)} for n in range(count)],
+        },
         *({"role": "tool", "tool_call_id": str(n), "content": f"{n}"} for n in range(count)),
     ],
     st.none() | st.text(min_size=1, max_size=20),

@@ -8,7 +8,6 @@ import threading
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, event
 
 from afterturn import ConfigurationError, Memory, Recall
 from afterturn.awaited import Awaited
@@ -21,6 +20,7 @@ from afterturn_models.prefetched import (
     result_key,
 )
 from afterturn_models.values import ContextResult
+from support.statements import counted
 from support.tcp_proxy import TcpProxy
 
 
@@ -203,26 +203,18 @@ def test_a_warm_pop_is_one_round_trip_and_nothing_else(
 
 
 def test_a_warm_turn_is_one_batch_of_getdels_and_no_statement(memory, look):
-    """Counted by Redis itself, and by SQLAlchemy: whatever connections they come over."""
+    """Counted by Redis itself, and in psycopg: whatever connections they come over."""
     session = memory.session(name="talk")
     session.begin_turn("one").end("re one")
     session.begin_turn("two").end("re two")
     assert memory._services.dispatcher.drain(20)
     look.put("talk", 2, context="likes tea", dialectic="offer tea")
-    statements = []
-
-    def noted(*arguments):
-        statements.append(arguments[2])
-
-    event.listen(Engine, "before_cursor_execute", noted)
     look.redis.config_resetstat()
-    try:
+    with counted() as statements:
         turn = session.begin_turn("three")
-        counted = look.redis.info("commandstats")
-    finally:
-        event.remove(Engine, "before_cursor_execute", noted)
+        stats = look.redis.info("commandstats")
     assert "likes tea" in turn.context
-    calls = {name: stats["calls"] for name, stats in counted.items()}
+    calls = {name: one["calls"] for name, one in stats.items()}
     ours = {"cmdstat_config|resetstat", "cmdstat_info"}
     asked = {name: n for name, n in calls.items() if name not in ours}
     assert asked == {"cmdstat_get": 1, "cmdstat_getdel": 6}

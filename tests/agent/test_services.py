@@ -81,7 +81,8 @@ assert held.wait(30)
 pid = os.fork()
 if pid == 0:
     memory.session(name="talk").begin_turn("c").end("d")
-    assert len(session.history()) == 4
+    session.begin_turn("e").end("f")
+    assert len(session.history()) == 6
     memory.close()
     os._exit(0)
 deadline = time.monotonic() + 20
@@ -89,7 +90,7 @@ while (found := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < de
     time.sleep(0.02)
 if found == (0, 0):
     os.kill(pid, 9)
-    os.waitpid(pid, 0)
+    found = os.waitpid(pid, 0)
 done.set()
 print(found[1])
 """

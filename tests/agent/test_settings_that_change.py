@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Engine, event
 
 from afterturn.notices import tell
 from afterturn_models.notices import settings_key
 from afterturn_models.store.settings import set_setting, unset_setting
 from afterturn_models.values import Scope
+from support.statements import counted
 
 
 @pytest.fixture
@@ -51,21 +50,6 @@ def test_what_is_injected_changes_and_the_header_does_not(memory, say, look):
     look.put("talk", 2, context="likes tea")
     turn = session.begin_turn("five")
     assert (turn.context, turn.system) == ("", first.system)
-
-
-@contextmanager
-def counted():
-    """Count the statements that any thread of this process makes meanwhile."""
-    statements = []
-
-    def noted(_connection, _cursor, statement, *_more):
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", noted)
-    try:
-        yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", noted)
 
 
 @pytest.fixture

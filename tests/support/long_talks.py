@@ -155,8 +155,7 @@ def apart(messages: Any) -> list[dict[str, Any]]:
 def in_turns(messages: Any) -> bool:
     """Tell whether roles alternate: user and agent by turns, tools behind the agent's calls."""
     return all(
-        one["role"] == "tool" or one["role"] != before["role"]
-        for before, one in pairwise(messages)
+        one["role"] == "tool" or one["role"] != before["role"] for before, one in pairwise(messages)
     )
 
 

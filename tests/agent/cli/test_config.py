@@ -72,9 +72,17 @@ def test_not_enabled_is_said_as_the_reason(done, file):
     "command",
     ["config show", "config get workspace", "mode", "peer", "recall", "frequency", "strategy"],
 )
-def test_a_key_that_is_none_is_told_once_by_every_command(called, file, command):
+def test_a_key_that_is_none_is_told_once_by_every_command(called, file, caplog, command):
     write(file, {"memorymode": "local"})
     done = called(*command.split())
+    assert caplog.text.count("did you mean memoryMode?") == 1
+    assert "memorymode" not in done.stdout
+
+
+def test_what_is_told_of_keys_is_on_stderr(afterturn, file):
+    write(file, {"memorymode": "local"})
+    done = afterturn("recall")
+    assert done.returncode == 0
     assert done.stderr.count("did you mean memoryMode?") == 1
     assert "memorymode" not in done.stdout
 

@@ -50,7 +50,7 @@ def test_a_frozen_block_is_found_at_either_end(desk, said):
     desk.capture(session)
     desk.capture(session, [said(metadata={"system": "late"}), said("assistant")])
     assert desk.run(frozen_block, session.id) == ("late", "ann")
-    desk.sql("UPDATE messages SET details = CAST('{\"system\": \"\"}' AS jsonb) WHERE index = 1")
+    desk.sql('UPDATE messages SET details = CAST(\'{"system": ""}\' AS jsonb) WHERE index = 1')
     assert desk.run(frozen_block, session.id) == ("", "ann")
 
 
@@ -60,7 +60,7 @@ def test_what_is_read_for_a_frozen_block_does_not_grow_with_the_session(desk):
         "INSERT INTO messages (id, session_id, index, turn_id, turn, role, peer, honcho_session,"
         " content, delivery, at, details)"
         " SELECT gen_random_uuid(), :s, n, gen_random_uuid(), n, 'user', 'ann', 'k', 'x', 'local',"
-        " now(), CASE WHEN n = 3000 THEN CAST('{\"system\": \"half way\"}' AS jsonb) END"
+        ' now(), CASE WHEN n = 3000 THEN CAST(\'{"system": "half way"}\' AS jsonb) END'
         " FROM generate_series(1, 8000) n",
         s=session.id,
     )
