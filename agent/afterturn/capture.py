@@ -6,8 +6,9 @@ import logging
 import uuid
 from typing import TYPE_CHECKING
 
+import psycopg
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from afterturn.breaker import Breaker
 from afterturn.spool import SpoolError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from afterturn_models.values import Captured
 
 log = logging.getLogger("afterturn.capture")
+
+_REFUSED = (psycopg.Error, DBAPIError)  # of a capture, and of the opening of its session
 
 
 def row_id(turn_id: uuid.UUID, place: int, part: int) -> uuid.UUID:
@@ -65,15 +68,14 @@ class Capturer:
         refused: SpoolError | None = None
         if not self.away:
             try:
-                self.drain()
-                if not self._spool.pending():
+                if self._drained():
                     return self._insert(turn)
             except (StoreUnavailableError, SchemaError) as error:
                 self.note_away(error)
             except SpoolError as error:
                 log.warning("the spool cannot be drained: %s", error)
                 refused = error
-            except DBAPIError as error:
+            except _REFUSED as error:
                 self._refused(turn, error)
                 return None
         try:
@@ -82,7 +84,7 @@ class Capturer:
             return self._last_resort(turn, error, drained=refused is None)
         return None
 
-    def _refused(self, turn: SpooledTurn, error: DBAPIError) -> None:
+    def _refused(self, turn: SpooledTurn, error: Exception) -> None:
         try:
             self._set_aside(turn, error)
         except SpoolError as full:
@@ -108,6 +110,13 @@ class Capturer:
         if drained:
             log.info("captured %d spooled turns", drained)
         return drained
+
+    def _drained(self) -> bool:
+        """Drain, and tell whether nothing is left: one look at the folder, at nearly every turn."""
+        if not self._spool.pending():
+            return True
+        self.drain()
+        return not self._spool.pending()
 
     @property
     def spooled(self) -> bool:
@@ -139,7 +148,7 @@ class Capturer:
         """
         try:
             self._insert(turn)
-        except (DBAPIError, CaptureError) as error:
+        except (*_REFUSED, CaptureError) as error:
             self._set_aside(turn, error)
 
     def _set_aside(self, turn: SpooledTurn, error: Exception) -> None:
@@ -160,11 +169,11 @@ class Capturer:
     def _insert_into(self, opened: OpenSession, turn: SpooledTurn) -> Captured | None:
         for attempt in (1, 2):
             try:
-                with self._database.statement() as connection:
+                with self._database.direct() as connection:
                     return capture_turn(
                         connection, opened, turn.agent_peer, turn.turn_id, turn.rows, turn.policy
                     )
-            except IntegrityError:
+            except psycopg.IntegrityError:
                 # A twin of this capture committed first; the second try finds its rows.
                 if attempt == 2:
                     raise

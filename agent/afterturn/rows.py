@@ -99,7 +99,9 @@ def rows(
 def _message_rows(
     turn_id: UUID, place: int, said: Said, rules: CaptureRules, *, machine: bool
 ) -> Iterator[NewMessage]:
-    stripped = strip_metadata(clean_text(said.content), rules.metadata)
+    cleaned = clean_text(said.content)
+    stripped = strip_metadata(cleaned, rules.metadata)
+    sent = cleaned if said.sent is None else said.sent
     stays = "machine" if machine else _stays(said.role, stripped.text, rules)
     parts = split_text(stripped.text, rules.part_characters) or [""]
     for number, part in enumerate(parts):
@@ -114,11 +116,11 @@ def _message_rows(
             tokens=_tokens(said, part, number, rules.counter),
             # Honcho's SDK refuses text without a letter.
             local=stays or ("blank" if is_blank(part) else None),
-            metadata=_details(said, stripped, number) | _counted(rules.counter),
+            metadata=_details(said, stripped, sent, number) | _counted(rules.counter),
         )
 
 
-def _details(said: Said, stripped: Stripped, part: int) -> dict[str, Any]:
+def _details(said: Said, stripped: Stripped, sent: str, part: int) -> dict[str, Any]:
     """Give what is kept with a row: the sender, and what a replay needs beyond the row's content.
 
     `sent` is there only where the model was sent something else than what is captured. It is whole
@@ -127,7 +129,6 @@ def _details(said: Said, stripped: Stripped, part: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if stripped.sender_id:
         found["sender"] = stripped.sender_id
-    sent = clean_text(said.content) if said.sent is None else said.sent
     if sent != stripped.text:
         found["sent"] = "" if part else sent
     if said.frozen is not None and not part:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -13,7 +15,6 @@ from sqlalchemy.exc import (
     DBAPIError,
     InternalError,
     OperationalError,
-    ProgrammingError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -23,9 +24,13 @@ from afterturn_models.silence import patient
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy import PoolProxiedConnection
+
 _UNDEFINED_TABLE = "42P01"
 _UNDEFINED_COLUMN = "42703"
 _NO_PRIVILEGE = "42501"
+# InternalError: a standby that takes no writes, for the moments of a fail-over.
+_AWAY = (OperationalError, InternalError, psycopg.OperationalError, psycopg.InternalError)
 _UNREADABLE = (
     "the database URL cannot be read; it has the form postgresql://user:password@host:5432/name,"
     " with special characters of the password %-encoded"
@@ -114,6 +119,40 @@ class Database:
         with _our_errors(), self._single.connect() as connection:
             yield connection
 
+    @contextmanager
+    def direct(self) -> Iterator[psycopg.Connection[Any]]:
+        """Open a pooled connection as the driver has it; each statement commits by itself.
+
+        For the one statement that a reply waits for: what SQLAlchemy makes around a statement
+        takes longer than the driver does for it. Raises StoreUnavailableError or SchemaError, with
+        the cause chained; other errors are psycopg's own.
+        """
+        with _our_errors():
+            pooled = self._engine.raw_connection()
+            driver = cast("psycopg.Connection[Any]", pooled.driver_connection)
+            try:
+                yield driver
+            except BaseException as error:
+                self._unless_idle(pooled, driver, error)
+                raise
+            finally:
+                pooled.close()
+
+    def _unless_idle(
+        self,
+        pooled: PoolProxiedConnection,
+        driver: psycopg.Connection[Any],
+        error: BaseException,
+    ) -> None:
+        """Keep a connection out of the pool that was lost, or interrupted within a statement."""
+        lost = driver.closed
+        if lost or driver.info.transaction_status is not TransactionStatus.IDLE:
+            pooled.invalidate(error)
+        if lost:
+            self._engine.dispose()  # what ended one has likely ended all that lie idle
+            if isinstance(error, psycopg.Error):
+                raise StoreUnavailableError(f"Postgres: {first_line(error)}") from error
+
     def forked(self) -> None:
         """Let go of the parent's connections in a forked child, without closing them for it."""
         self._engine.dispose(close=False)
@@ -143,23 +182,28 @@ def _our_errors() -> Iterator[None]:
         yield
     except PoolTimeoutError as error:
         raise StoreUnavailableError("Postgres: every pooled connection is in use") from error
-    except ProgrammingError as error:
-        state = getattr(error.orig, "sqlstate", None)
-        if state == _NO_PRIVILEGE:
-            raise StoreUnavailableError(f"Postgres: {first_line(error)}") from error
-        if state in {_UNDEFINED_TABLE, _UNDEFINED_COLUMN}:
-            raise SchemaError(
-                "the database has no afterturn schema of this version; run: afterturn migrate"
-            ) from error
-        raise
-    except DBAPIError as error:
-        # InternalError: a standby that takes no writes, for the moments of a fail-over.
-        if isinstance(error, OperationalError | InternalError) or error.connection_invalidated:
-            raise StoreUnavailableError(f"Postgres: {first_line(error)}") from error
-        raise
+    except (DBAPIError, psycopg.Error) as error:
+        ours = _as_ours(error)
+        if ours is None:
+            raise
+        raise ours from error
 
 
-def first_line(error: DBAPIError) -> str:
+def _as_ours(error: DBAPIError | psycopg.Error) -> StoreUnavailableError | SchemaError | None:
+    """Say it in our words, whoever raised it; None for an error of the statement itself."""
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    if state in {_UNDEFINED_TABLE, _UNDEFINED_COLUMN}:
+        return SchemaError(
+            "the database has no afterturn schema of this version; run: afterturn migrate"
+        )
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    if lost or state == _NO_PRIVILEGE or isinstance(error, _AWAY):
+        return StoreUnavailableError(f"Postgres: {first_line(error)}")
+    return None
+
+
+def first_line(error: DBAPIError | psycopg.Error) -> str:
     """Give what Postgres said in one line, and no password in it."""
-    lines = str(error.orig).strip().splitlines()
-    return _PASSWORD.sub(r"\1***@", lines[0]) if lines else type(error.orig).__name__
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    lines = str(cause).strip().splitlines()
+    return _PASSWORD.sub(r"\1***@", lines[0]) if lines else type(cause).__name__

@@ -23,8 +23,8 @@ class Asked(Exception):  # noqa: N818 - it carries a statement, and is nobody's 
 class Asking:
     """A connection that only tells what it is asked."""
 
-    def execute(self, statement: Any, *_: Any) -> None:
-        raise Asked(str(statement))
+    def execute(self, statement: Any, *_: Any, **__: Any) -> None:
+        raise Asked(statement.decode() if isinstance(statement, bytes) else str(statement))
 
     exec_driver_sql = execute
 

@@ -125,6 +125,49 @@ def test_a_pool_that_is_used_up_is_said(database_url):
     database.close()
 
 
+def test_a_direct_statement_is_on_a_connection_of_the_pool_and_commits_by_itself(database):
+    with database.direct() as driver:
+        driver.execute(b"INSERT INTO workspaces (name) VALUES ('w')", prepare=True)
+        pid = driver.info.backend_pid
+        assert driver.execute("SHOW statement_timeout").fetchone() == ("30s",)
+    with database.transaction() as connection:  # the same one, which sets it to transactions
+        assert connection.execute(text("SELECT pg_backend_pid()")).scalar() == pid
+    assert ask(database, "SELECT count(*) FROM workspaces") == 1
+
+
+def test_a_connection_that_was_left_within_a_transaction_does_not_come_back(database):
+    before = ask(database, "SELECT pg_backend_pid()")
+    with pytest.raises(KeyboardInterrupt), database.direct() as driver:
+        interrupted_within(driver)
+    assert ask(database, "SELECT pg_backend_pid()") != before
+    assert ask(database, "SELECT count(*) FROM workspaces") == 0
+
+
+def interrupted_within(driver):
+    driver.execute("BEGIN; INSERT INTO workspaces (name) VALUES ('w')")
+    raise KeyboardInterrupt
+
+
+def test_a_direct_statement_fails_in_the_same_words(database, database_url, empty_database_url):
+    def direct(on, statement):
+        with on.direct() as driver:
+            driver.execute(statement)
+
+    with pytest.raises(StoreUnavailableError, match="Connection refused"):
+        direct(Database("postgresql://u:p@127.0.0.1:1/d"), b"SELECT 1")
+    empty = Database(empty_database_url)
+    with pytest.raises(SchemaError, match="afterturn migrate"):
+        direct(empty, b"SELECT count(*) FROM messages")
+    empty.close()
+    with pytest.raises(psycopg.errors.NotNullViolation):
+        direct(database, b"INSERT INTO workspaces (name) VALUES (NULL)")
+    assert ask(database) == 1
+    with psycopg.connect(database_url) as other:
+        other.execute("LOCK TABLE workspaces")
+        with pytest.raises(StoreUnavailableError, match="lock timeout"):
+            direct(database, b"SET lock_timeout = '50ms'; TABLE workspaces")
+
+
 def test_a_transaction_is_whole_or_not_at_all(database):
     with pytest.raises(RuntimeError):
         insert_and_fail(database.transaction)
@@ -148,8 +191,14 @@ def test_every_connection_has_our_timeouts_and_name(database):
     assert list(settings.values()) == ["5s", "30s", "UTC", "off", "afterturn"]
 
 
+def ask_directly(database):
+    with database.direct() as driver:
+        return driver.execute(b"SELECT 1").fetchone()[0]
+
+
+@pytest.mark.parametrize("way", [ask, ask_directly])
 def test_after_the_server_closed_its_connections_one_statement_fails_and_the_next_does_not(
-    database_url,
+    database_url, way
 ):
     database = Database(database_url)
     barrier = threading.Barrier(3)
@@ -172,8 +221,8 @@ def test_after_the_server_closed_its_connections_one_statement_fails_and_the_nex
         ).fetchone()
     assert ended == (3,)
     with pytest.raises(StoreUnavailableError):
-        ask(database)
-    assert ask(database) == 1  # one failure tells the pool of all of them
+        way(database)
+    assert way(database) == 1  # one failure tells the pool of all of them
     database.close()
 
 

@@ -10,12 +10,12 @@ import uuid
 import psycopg
 import pytest
 import redis
-from sqlalchemy import event
 
 from afterturn import Memory
 from afterturn.compacting import compacted
 from afterturn_models.signatures import COMPACT_SESSION
 from support.llm_server import Answer, Gate, LlmServer
+from support.statements import counted
 from support.waiting import eventually
 
 SECRET = "sk-never-to-be-seen"
@@ -92,14 +92,12 @@ def kinds(found):
 
 
 def test_a_turn_that_crosses_the_threshold_makes_no_more_statements(short, redis_url):
-    counts = []
     with Memory.open() as memory:
         session = memory.session(name="trip")
-        engine = memory._services.database._single
-        event.listen(engine, "after_cursor_execute", lambda *_: counts.append(1))
-        for number in range(60):
-            session.begin_turn(SAYS.format(number)).end("Noted.")
-        assert len(counts) == 60  # one a turn, those beyond the threshold too
+        with counted() as statements:
+            for number in range(60):
+                session.begin_turn(SAYS.format(number)).end("Noted.")
+        assert len(statements) == 60  # one a turn, those beyond the threshold too
         memory._services.dispatcher.drain(10)
     with redis.Redis.from_url(redis_url) as client:
         sent = [json.loads(one) for one in client.lrange("afterturn:maintenance", 0, -1)]

@@ -38,6 +38,8 @@ _STAMP = re.compile(r"\s*+\[[A-Za-z]{3} [0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9
 _REPLY = re.compile(
     r"(?:\s*+\[\[[ \t]*+reply_to(?:_current[ \t]*+|[ \t]*+:[ \t]*+[^\]\n]++)\]\])++\s*+"
 )
+# Nothing that is stripped is without one of them: fences and comments, stamps and tags, sentinels.
+_SIGNS = ("<", "[", "ntrusted")
 _COMMENT_MARK = re.compile(r"<!--|-->")
 _AFTER_LINE = re.compile(r"(?:[ \t]*+\r?\n)++|[ \t]++")
 _AFTER_WORD = re.compile(r"[ \t]++")
@@ -90,6 +92,8 @@ def strip_metadata(text: str, patterns: MetadataPatterns = DEFAULT) -> Stripped:
     where it is. Of fences within each other the outermost closed one goes; an unclosed tag in
     front of a whole fence, as in a question about the tag, is not taken for its beginning.
     """
+    if not patterns.extra and not any(sign in text for sign in _SIGNS):
+        return Stripped(text)  # most messages, and each is read while somebody waits
     sender = _sender_id(text) if patterns.envelope else None
     left = _without(text, _fence_spans(text, patterns.fences)) if patterns.fences else text
     if patterns.envelope:

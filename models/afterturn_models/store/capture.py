@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from afterturn_models.policy.write_frequency import ASYNC
 from afterturn_models.values import Captured, Mode, NewMessage
@@ -19,6 +19,8 @@ from afterturn_models.values import Captured, Mode, NewMessage
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
+
+    import psycopg
 
     from afterturn_models.store.sessions import OpenSession
 
@@ -66,8 +68,9 @@ WITH said AS (
     WHERE workspace_id = %(workspace)s::int
       AND (scope = 'workspace' OR (scope = 'agent' AND subject = %(agent)s::text)
            OR (scope = 'session' AND subject = CAST(%(session)s::uuid AS text)))
-), decided AS (
-    SELECT coalesce(g->>'given_user',
+), decided AS MATERIALIZED (
+    SELECT stamp,
+           coalesce(g->>'given_user',
                     v->>'session.userMemoryMode', v->>'session.memoryMode',
                     v->>'agent.userMemoryMode', v->>'agent.memoryMode',
                     v->>'workspace.userMemoryMode', v->>'workspace.memoryMode',
@@ -102,7 +105,7 @@ WITH said AS (
       AND NOT EXISTS (SELECT FROM messages WHERE id = %(first_row)s::uuid)
     RETURNING s.turn_first_index AS first, s.turns AS turn, s.due_turn = s.turns AS due,
               s.honcho_session, s.parent_id IS NOT NULL OR s.details ? 'observer' AS delegated,
-              s.token_total - s.covered_tokens AS uncovered
+              s.token_total - s.covered_tokens AS uncovered, decided.*
 ), inserted AS (
     INSERT INTO messages
         (id, session_id, index, turn_id, turn, role, peer, honcho_session, content,
@@ -111,7 +114,7 @@ WITH said AS (
            numbered.honcho_session, r.content,
            CASE WHEN k.reason IS NULL THEN 'send' ELSE 'local' END, k.reason,
            r.part, r.parts, r.tokens, r.details, coalesce(r.at, clock_timestamp())
-    FROM numbered, decided,
+    FROM numbered,
          ROWS FROM (json_to_recordset(%(rows)s::json) AS (
              id uuid, role text, peer text, content text, reason text, part smallint,
              parts smallint, tokens integer, details jsonb, at timestamptz
@@ -119,30 +122,29 @@ WITH said AS (
              AS r (id, role, peer, content, reason, part, parts, tokens, details, at, place),
          LATERAL (SELECT CASE
              WHEN r.reason IS NOT NULL THEN r.reason
-             WHEN NOT decided.save THEN 'saveMessages'
-             WHEN r.role = 'user' AND decided.user_mode = 'local' THEN 'mode'
-             WHEN (r.role <> 'user' OR numbered.delegated) AND decided.agent_mode = 'local'
+             WHEN NOT numbered.save THEN 'saveMessages'
+             WHEN r.role = 'user' AND numbered.user_mode = 'local' THEN 'mode'
+             WHEN (r.role <> 'user' OR numbered.delegated) AND numbered.agent_mode = 'local'
                  THEN 'mode'
          END AS reason) k
 ), raised AS (
     UPDATE cursors SET due_index = numbered.first + %(count)s::int - 1
     FROM numbered WHERE cursors.session_id = %(session)s::uuid AND numbered.due
 )
-SELECT numbered.first, numbered.turn, numbered.due,
-       decided.frequency, decided.user_mode, decided.agent_mode, said.stamp, numbered.uncovered
-FROM numbered, decided, said
+SELECT first, turn, due, frequency, user_mode, agent_mode, stamp, uncovered FROM numbered
 """
 _CAPTURE = " ".join(_STATEMENT.split())
+_CAPTURE_BYTES = _CAPTURE.encode()  # the driver would encode it, and hash it, for each turn
 
-_AGAIN = text("""
+_AGAIN = """
 SELECT min(m.index) AS first, max(m.index) AS last, min(m.turn) AS turn
 FROM messages m JOIN messages f ON f.session_id = m.session_id AND f.turn = m.turn
-WHERE f.id = :first_row AND m.index >= f.index
-""")
+WHERE f.id = %(first_row)s::uuid AND m.index >= f.index
+"""
 
 
 def capture_turn(
-    connection: Connection,
+    connection: Connection | psycopg.Connection[Any],
     session: OpenSession,
     agent_peer: str,
     turn_id: uuid.UUID,
@@ -152,30 +154,45 @@ def capture_turn(
     """Capture the rows of one turn; None where the session was deleted.
 
     A turn that was captured before (a retried commit, a spool drained twice) is not captured
-    again: what came of it is given, as not due. `rows` has at least one row.
+    again: what came of it is given, as not due. `rows` has at least one row. `connection` is
+    Core's, as part of more, or the driver's own, which is quicker.
     """
     parameters = _parameters(session, agent_peer, turn_id, rows, policy)
-    found = connection.exec_driver_sql(_CAPTURE, parameters)
-    row = found.one_or_none()
-    if row is not None:
-        return Captured(
-            first_index=row.first,
-            last_index=row.first + len(rows) - 1,
-            turn=row.turn,
-            due=row.due,
-            frequency=row.frequency,
-            user_mode=Mode(row.user_mode),
-            agent_mode=Mode(row.agent_mode),
-            stamp=row.stamp,
-            uncovered=row.uncovered,
-        )
-    again = connection.execute(_AGAIN, {"first_row": rows[0].id}).one()
-    if again.first is None:
+    if isinstance(connection, Connection):
+        found: Any = connection.exec_driver_sql(_CAPTURE, parameters).fetchone()
+    else:
+        found = connection.execute(_CAPTURE_BYTES, parameters, prepare=True).fetchone()
+    if found is None:
+        return _captured_before(connection, rows[0].id)
+    first, turn, due, frequency, user_mode, agent_mode, stamp, uncovered = found
+    return Captured(
+        first,
+        first + len(rows) - 1,
+        turn,
+        due,
+        frequency,
+        Mode(user_mode),
+        Mode(agent_mode),
+        stamp,
+        uncovered,
+    )
+
+
+def _captured_before(
+    connection: Connection | psycopg.Connection[Any], first_row: uuid.UUID
+) -> Captured | None:
+    asked = {"first_row": first_row}
+    if isinstance(connection, Connection):
+        found: Any = connection.exec_driver_sql(_AGAIN, asked).fetchone()
+    else:
+        found = connection.execute(_AGAIN.encode(), asked).fetchone()
+    first, last, turn = found
+    if first is None:
         return None
     return Captured(
-        again.first,
-        again.last,
-        again.turn,
+        first,
+        last,
+        turn,
         due=False,
         frequency=ASYNC,
         # Which held then is not read again. Until the next capture says, the strictest does: text
