@@ -97,11 +97,12 @@ def test_what_was_popped_meanwhile_is_not_fetched_again(agent_env, talked, look,
     monkeypatch.setattr("afterturn.popper._TIMEOUT", 5)  # a busy machine is no Redis that is away
     look.redis.delete(QUEUE)
     look.put("talk", 1, context="likes tea")
-    with Memory.open() as memory, memory._services.dispatcher._wake:
-        session = memory.session(name="talk")  # the dispatcher waits
-        session.begin_turn("back")
-        memory._services.dispatcher._wake.notify_all()
-    assert sent(memory) == []
+    with Memory.open() as memory:
+        with memory._services.dispatcher._wake:
+            session = memory.session(name="talk")  # the dispatcher waits
+            session.begin_turn("back")
+            memory._services.dispatcher._wake.notify_all()
+        assert sent(memory) == []  # before the open turn is captured, whose context is awaited
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from afterturn_models.store.dialectic import Account, accounts
 from support.captured import Captures
 from support.waiting import eventually
 
-CHAT = "POST /v3/workspaces/{workspace_id}/peers/{peer_id}/chat"
 TESTS = Path(__file__).parents[1]
 SESSIONS = 6
 
@@ -37,8 +36,8 @@ class Price:
         self._database = database
 
     def chats(self) -> int:
-        """Tell how many chat requests reached the stand-in."""
-        return int(self.honcho.control.counters()["requests"].get(CHAT, 0))
+        """Tell how many questions the stand-in would have put to an LLM."""
+        return int(self.honcho.control.counters()["chats"])
 
     def met(self, rule: int) -> int:
         """Tell how many requests a fault met; the counters count what was answered."""

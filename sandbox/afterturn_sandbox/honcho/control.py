@@ -34,7 +34,7 @@ class Control:
         return int(self._call("DELETE", "rules", query)["removed"])
 
     def counters(self) -> dict[str, Any]:
-        """Return `requests` by method and route, `statuses`, `faults`, `message_posts` and rows stored."""
+        """Return `requests` by method and route, `statuses`, `faults`, `message_posts`, `chats` and rows stored."""
         found: dict[str, Any] = self._call("GET", "counters")
         return found
 

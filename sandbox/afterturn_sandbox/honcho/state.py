@@ -16,6 +16,7 @@ class Counters:
     statuses: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     message_posts: int = 0
+    chats: int = 0
     messages_stored: int = 0
 
     def show(self) -> dict[str, object]:
@@ -25,6 +26,7 @@ class Counters:
             "statuses": dict(self.statuses),
             "faults": dict(self.faults),
             "message_posts": self.message_posts,
+            "chats": self.chats,
             "messages_stored": self.messages_stored,
             "total": self.requests.total(),
         }
