@@ -45,7 +45,9 @@ def next_batch(
     last = 0
     for row in rows:
         if row.content is not None:
-            size += len(row.content.encode()) + 200  # the row's JSON around its text
+            content = row.content
+            length = len(content) if content.isascii() else len(content.encode())
+            size += length + 200  # the row's JSON around its text
             full = len(taken) == most or (taken and size > most_bytes)
             if full or (taken and row.honcho_session != taken[0].honcho_session):
                 break

@@ -61,7 +61,8 @@ class Introducing:
         joins with the first message, whoever speaks, and so does a subagent's parent: it is they
         who observe.
         """
-        speakers = {row.peer: row.role for row in rows if is_valid_id(row.peer)}
+        said = {row.peer: row.role for row in rows}
+        speakers = {peer: role for peer, role in said.items() if is_valid_id(peer)}
         speakers.setdefault(self._claim.agent_peer, Role.ASSISTANT)
         wanted = {peer: self._observing(peer, role) for peer, role in speakers.items()}
         if self._profile.observer:
