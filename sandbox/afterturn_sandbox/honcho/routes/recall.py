@@ -118,10 +118,10 @@ def chat(call: Call) -> Reply:
     if body.session_id:
         session = records.require_session(store, call.workspace, body.session_id)
         _check_member(call, session)
-    call.state.counters.chats += 1  # what follows would be calls of an LLM
     # As in Honcho's own source, a session lends its history and confines nothing: filters do.
     view = _view(call, body, _allowed(body))
     content = knowledge.answer(call.state, view, body.query) if view else None
+    call.state.counters.chats += 1  # an LLM would have been asked by now
     if body.response_format is not None:
         content = json.dumps(_shaped(body.response_format, content or ""), ensure_ascii=False)
     if body.stream:
