@@ -88,22 +88,15 @@ class GatheredStore:
         self._steps = Gathering(self._step, 1000)
         self._releases = Gathering(self._release, 1000)
 
-    async def claim(self, *, lease: float, most: int) -> Sequence[Claim]:
+    async def claim(self, *, most: int) -> Sequence[Claim]:
         """Take up to `most` leases."""
-        return await asyncio.to_thread(self._claim, lease, most)
+        return await asyncio.to_thread(self._claim, most)
 
     async def outgoing(self, session_id: UUID, *, after: int, upto: int) -> Sequence[Outgoing]:
         """Read a session's next rows."""
         return await self._reads((session_id, after, upto))
 
-    async def advance(
-        self,
-        claim: Claim,
-        *,
-        saved: int,
-        intent: Intent,
-        lease: float,  # noqa: ARG002 - one for all
-    ) -> int | None:
+    async def advance(self, claim: Claim, *, saved: int, intent: Intent) -> int | None:
         """Settle up to `saved` and commit the next intent."""
         return await self._steps(Step(claim, saved, intent))
 
@@ -112,10 +105,10 @@ class GatheredStore:
         return await self._releases(Step(claim, saved))
 
     @measured(CLAIM)
-    def _claim(self, lease: float, most: int) -> list[Claim]:
+    def _claim(self, most: int) -> list[Claim]:
         with self._database.statement() as connection:
             found = self._leases.claim(
-                connection, self._keys, owner=self._owner, lease=lease, most=most
+                connection, self._keys, owner=self._owner, lease=self._lease, most=most
             )
         return [self._as_claimed(claim) for claim in found]
 

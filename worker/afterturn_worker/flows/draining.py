@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from afterturn_models.errors import HonchoFailure, Rejected
-from afterturn_models.policy.batch import MAX_MESSAGES, next_batch
+from afterturn_models.policy.batch import next_batch
 from afterturn_models.values import Postponement, Standing
 from afterturn_worker.flows.failures import as_sent, narrowed
 from afterturn_worker.flows.lease import Lease, LeaseLostError, SyncLimits
@@ -39,9 +39,12 @@ _SLICE = 20.0  # seconds after which a drain claims nothing more, and leaves the
 
 
 class DrainStore(Protocol):
-    """What many sessions ask of Postgres; calls made at one moment share a statement."""
+    """What many sessions ask of Postgres; calls made at one moment share a statement.
 
-    async def claim(self, *, lease: float, most: int) -> Sequence[Claim]:
+    Each lease that it takes or renews is as long as those of `Drain.limits`.
+    """
+
+    async def claim(self, *, most: int) -> Sequence[Claim]:
         """Take the lease on up to `most` sessions that are due and plain to sync."""
         ...
 
@@ -49,9 +52,7 @@ class DrainStore(Protocol):
         """Read the next rows beyond `after` up to `upto`, in order."""
         ...
 
-    async def advance(
-        self, claim: Claim, *, saved: int, intent: Intent, lease: float
-    ) -> int | None:
+    async def advance(self, claim: Claim, *, saved: int, intent: Intent) -> int | None:
         """Settle up to `saved`, commit the next intent, renew the lease; gives `due_index`."""
         ...
 
@@ -106,7 +107,7 @@ class Drain:
                 more_time = self.clock() < until
                 if more and more_time and room * 4 >= self.width:
                     asked = self.clock()
-                    claims = await self.many.claim(lease=self.limits.lease, most=room)
+                    claims = await self.many.claim(most=room)
                     more = len(claims) == room
                     busy |= {asyncio.create_task(self._session(each, asked)) for each in claims}
                 if not busy:
@@ -131,13 +132,10 @@ class Drain:
         try:
             return await _OneOfMany(self, lease).drain()
         except NotNow as full:
-            await self._leave(lease, Postponement(lease.saved, full.seconds))
+            await asyncio.to_thread(lease.postpone, Postponement(lease.saved, full.seconds))
             return Standing.WAITING
         except HonchoFailure as failure:
             return await asyncio.to_thread(leave_after, failure, lease, self.pace, self.jitter())
-
-    async def _leave(self, lease: Lease, delay: Postponement) -> None:
-        await asyncio.to_thread(lease.postpone, delay)
 
 
 class _OneOfMany:
@@ -152,32 +150,26 @@ class _OneOfMany:
         self._ahead: Sequence[Outgoing] = ()
 
     async def drain(self) -> Standing:
-        lease, many = self._lease, self._drain.many
-        while True:
-            while lease.saved < lease.due:
-                if lease.used_up:
-                    return await self._hand_over()
-                batch = await self._next()
-                if batch is None or not batch.messages:
-                    lease.settled(batch.last if batch else lease.due)
-                elif not await self._taken(batch):
-                    return await self._hand_over()
-            if await many.release(lease.claim, saved=lease.saved):
-                return Standing.SYNCED
-            # More came due before the release, or the lease was lost: the ordinary task sees which.
-            return await self._hand_over()
+        lease = self._lease
+        while lease.saved < lease.due:
+            if lease.used_up:
+                return await self._hand_over()
+            batch = await self._next()
+            if batch is None or not batch.messages:
+                lease.settled(batch.last if batch else lease.due)
+            elif not await self._taken(batch):
+                return await self._hand_over()
+        if await self._drain.many.release(lease.claim, saved=lease.saved):
+            return Standing.SYNCED
+        # More came due before the release, or the lease was lost: the ordinary task sees which.
+        return await self._hand_over()
 
     async def _next(self) -> Batch | None:
         lease = self._lease
-        rows = [row for row in self._ahead if row.index > lease.saved]
-        if len(rows) < MAX_MESSAGES and not (rows and rows[-1].index >= lease.due):
-            rows = list(
-                await self._drain.many.outgoing(
-                    lease.claim.session_id, after=lease.saved, upto=lease.due
-                )
-            )
-        self._ahead = rows
-        return next_batch(rows)
+        self._ahead = lease.ahead(self._ahead) or await self._drain.many.outgoing(
+            lease.claim.session_id, after=lease.saved, upto=lease.due
+        )
+        return next_batch(self._ahead)
 
     async def _taken(self, batch: Batch) -> bool:
         """Send a batch; False where Honcho refused it, and nothing of it is there."""
@@ -186,9 +178,7 @@ class _OneOfMany:
         place = await self._admitted()
         try:
             asked = drain.clock()
-            due = await drain.many.advance(
-                lease.claim, saved=lease.saved, intent=batch.intent, lease=lease.limits.lease
-            )
+            due = await drain.many.advance(lease.claim, saved=lease.saved, intent=batch.intent)
             lease.advanced(due, batch.intent, asked=asked)
             await drain.sender.send(
                 lease.claim.workspace,

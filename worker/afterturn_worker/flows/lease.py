@@ -9,9 +9,9 @@ from afterturn_models.policy.batch import MAX_MESSAGES
 from afterturn_models.policy.retry import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from afterturn_models.values import Claim, Intent, Postponement
+    from afterturn_models.values import Claim, Intent, Outgoing, Postponement
     from afterturn_worker.flows.ports import LeaseStore
 
 _SHORTEST = 0.5  # seconds; a request that must be over sooner is not begun
@@ -109,6 +109,15 @@ class Lease:
         asked = self._clock()
         self.own(statement())
         self._leased_from = asked
+
+    def ahead(self, rows: Sequence[Outgoing]) -> list[Outgoing]:
+        """Give what of rows that were read serves the next batch; none where more is to be read.
+
+        A batch is cut off a full one, or off all that is due, lest it ends where reading did.
+        """
+        left = [row for row in rows if row.index > self.saved]
+        serves = len(left) >= MAX_MESSAGES or (left and left[-1].index >= self.due)
+        return left if serves else []
 
     def settled(self, last: int) -> None:
         """Note that everything up to `last` is settled."""

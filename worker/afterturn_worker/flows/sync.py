@@ -154,14 +154,10 @@ class _Run:
     def _in_turn(self) -> None:
         """Send the next batch beyond the cursor."""
         lease = self._lease
-        rows = [row for row in self._ahead if row.index > lease.saved]
-        # A batch is cut off a full one, or off all that is due, lest it ends where reading did.
-        if len(rows) < MAX_MESSAGES and not (rows and rows[-1].index >= lease.due):
-            rows = list(
-                self._store.outgoing(self._session, after=lease.saved, upto=lease.due, limit=_READ)
-            )
-        self._ahead = rows
-        batch = next_batch(rows, most=lease.most)
+        self._ahead = lease.ahead(self._ahead) or self._store.outgoing(
+            self._session, after=lease.saved, upto=lease.due, limit=_READ
+        )
+        batch = next_batch(self._ahead, most=lease.most)
         if batch is None or not batch.messages:
             lease.settled(batch.last if batch else lease.due)
         elif self._poster.taken(batch.messages, batch.intent):

@@ -53,7 +53,8 @@ def _cursors(app: Celery, process: Resources) -> bool:
         if standing is Standing.MORE:
             send_or_leave(app, signatures.sync_session(session))
 
-    return _drained(process, process.gathered(), process.store, process.honcho, left)
+    parts = process.gathered(), process.store, process.honcho
+    return asyncio.run(_drained(process, *parts, left))
 
 
 def _copies(app: Celery, process: Resources, job: UUID) -> bool:
@@ -68,20 +69,11 @@ def _copies(app: Celery, process: Resources, job: UUID) -> bool:
             send_or_leave(app, signatures.resync_part(job, session))
 
     store = process.copy_store(job, workspace)
-    return _drained(process, process.gathered_copy(job, workspace), store, honcho, left)
+    many = process.gathered_copy(job, workspace)
+    return asyncio.run(_drained(process, many, store, honcho, left))
 
 
-def _drained(
-    process: Resources,
-    many: GatheredStore,
-    store: SyncStore,
-    honcho: HonchoClient,
-    left: Callable[[UUID, Standing], None],
-) -> bool:
-    return asyncio.run(_run(process, many, store, honcho, left))
-
-
-async def _run(
+async def _drained(
     process: Resources,
     many: GatheredStore,
     store: SyncStore,
