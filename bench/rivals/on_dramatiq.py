@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from typing import Any
 
 import dramatiq
@@ -11,10 +10,9 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend
 from dramatiq.results.errors import ResultError, ResultMissing
-from sqlalchemy.orm import Session
 
 from bench.child import serve
-from bench.rivals.ordinary import Base, Message, engine, honcho
+from bench.rivals.ordinary import Base, engine, honcho, send_message, stored_turn
 from bench.talk import handlers
 
 _url = os.environ.get("BENCH_REDIS_URL", "redis://")
@@ -26,13 +24,7 @@ dramatiq.set_broker(broker)
 @dramatiq.actor
 def sync_message(message_id: str) -> None:
     """Send one message."""
-    with Session(engine()) as db:
-        message = db.get_one(Message, uuid.UUID(message_id))
-        peer = honcho().peer(message.peer)
-        session = honcho().session(message.talk)
-        session.add_messages([peer.message(message.content)])
-        message.synced = True
-        db.commit()
+    send_message(message_id)
 
 
 @dramatiq.actor(store_results=True)
@@ -68,15 +60,7 @@ class OnDramatiq:
     def end(self, talk: int, text: str, reply: str) -> None:
         """Write the turn, then have its messages sent and the next turn's memory fetched."""
         name = f"t{talk}"
-        with Session(engine()) as db:
-            rows = [
-                Message(talk=name, peer="user", content=text),
-                Message(talk=name, peer="agent", content=reply),
-            ]
-            db.add_all(rows)
-            db.commit()
-            ids = [str(row.id) for row in rows]
-        for message_id in ids:
+        for message_id in stored_turn(name, text, reply):
             sync_message.send(message_id)
         self._waiting[talk] = [prefetch_context.send(name), prefetch_dialectic.send(name, text)]
 

@@ -64,9 +64,20 @@ def honcho() -> Honcho:
     )
 
 
-@app.task(name="ordinary.sync_message", autoretry_for=(Exception,), retry_backoff=True)
-def sync_message(message_id: str) -> None:
-    """Send one message."""
+def stored_turn(talk: str, text: str, reply: str) -> list[str]:
+    """Write a turn's two messages; gives their ids."""
+    with Session(engine()) as db:
+        rows = [
+            Message(talk=talk, peer="user", content=text),
+            Message(talk=talk, peer="agent", content=reply),
+        ]
+        db.add_all(rows)
+        db.commit()
+        return [str(row.id) for row in rows]
+
+
+def send_message(message_id: str) -> None:
+    """Send one message, the ordinary way: a peer and a session made for it."""
     with Session(engine()) as db:
         message = db.get_one(Message, uuid.UUID(message_id))
         peer = honcho().peer(message.peer)
@@ -74,6 +85,12 @@ def sync_message(message_id: str) -> None:
         session.add_messages([peer.message(message.content)])
         message.synced = True
         db.commit()
+
+
+@app.task(name="ordinary.sync_message", autoretry_for=(Exception,), retry_backoff=True)
+def sync_message(message_id: str) -> None:
+    """Send one message."""
+    send_message(message_id)
 
 
 @app.task(name="ordinary.prefetch_context")
@@ -108,15 +125,7 @@ class Ordinary:
     def end(self, talk: int, text: str, reply: str) -> None:
         """Write the turn, then have its messages sent and the next turn's memory fetched."""
         name = f"t{talk}"
-        with Session(engine()) as db:
-            rows = [
-                Message(talk=name, peer="user", content=text),
-                Message(talk=name, peer="agent", content=reply),
-            ]
-            db.add_all(rows)
-            db.commit()
-            ids = [str(row.id) for row in rows]
-        for message_id in ids:
+        for message_id in stored_turn(name, text, reply):
             sync_message.delay(message_id)
         self._waiting[talk] = [prefetch_context.delay(name), prefetch_dialectic.delay(name, text)]
 
