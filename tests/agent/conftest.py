@@ -24,15 +24,14 @@ from afterturn_models.prefetched import (
     result_key,
 )
 from afterturn_models.values import ContextResult
+from support import databases
 
 
 @pytest.fixture(scope="session")
 def shared_database(postgres: str) -> Iterator[str]:
     """Give one database for all of these tests: each has a workspace of its own in it."""
-    with psycopg.connect(postgres, autocommit=True) as there:
-        there.execute("CREATE DATABASE agents TEMPLATE template")
-        yield postgres.rpartition("/")[0] + "/agents"
-        there.execute("DROP DATABASE agents WITH (FORCE)")
+    with databases.shared_database(postgres, "agents") as url:
+        yield url
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-import psycopg
 import pytest
 from pydantic.alias_generators import to_camel
 from sqlalchemy import text
@@ -25,6 +24,7 @@ from afterturn_models.store.settings import (
 )
 from afterturn_models.store.workspaces import make_workspace
 from afterturn_models.values import Mode, Scope
+from support.databases import shared_database
 
 _count = itertools.count(1)
 
@@ -74,12 +74,10 @@ class Room:
 @pytest.fixture(scope="module")
 def one_database(postgres):
     """Give one database for all of these tests: each has a workspace of its own in it."""
-    with psycopg.connect(postgres, autocommit=True) as there:
-        there.execute("CREATE DATABASE settings_of_many TEMPLATE template")
-        database = Database(postgres.rpartition("/")[0] + "/settings_of_many")
+    with shared_database(postgres, "settings_of_many") as url:
+        database = Database(url)
         yield database
         database.close()
-        there.execute("DROP DATABASE settings_of_many WITH (FORCE)")
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 import pytest
 import redis
 from celery import Celery
@@ -21,6 +20,7 @@ from afterturn_models import signatures
 from afterturn_models.asks import Op, ask_task_id, awaited_key
 from afterturn_models.broker import celery_config
 from afterturn_models.prefetched import result_key
+from support.databases import shared_database
 from support.tool_caller import Caller
 from support.waiting import eventually
 from support.workers import WorkerProcess
@@ -45,26 +45,25 @@ def shared(
 ) -> Iterator[Stack]:
     """Start one worker; its log is kept to the last word."""
     folder, name = tmp_path_factory.mktemp("asks"), f"asks{os.getpid()}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template")
-    env = {
-        "HOME": str(folder),
-        "AFTERTURN_HOME": str(folder / ".afterturn"),
-        "AFTERTURN_DATABASE_URL": postgres.rpartition("/")[0] + f"/{name}",
-        "AFTERTURN_REDIS_URL": valkey,
-        "HONCHO_URL": honcho_process.url,
-        "AFTERTURN_RELAY_SECONDS": "0.3",
-    }
-    app = Celery("looking-on", set_as_current=False)
-    app.conf.update(celery_config(valkey))
-    worker = WorkerProcess(name, env, folder / "worker.log", "--loglevel", "DEBUG", concurrency=8)
-    try:
-        yield Stack(env, worker.ready(), app)
-    finally:
-        worker.stop()
-        app.close()
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with shared_database(postgres, name) as database_url:
+        env = {
+            "HOME": str(folder),
+            "AFTERTURN_HOME": str(folder / ".afterturn"),
+            "AFTERTURN_DATABASE_URL": database_url,
+            "AFTERTURN_REDIS_URL": valkey,
+            "HONCHO_URL": honcho_process.url,
+            "AFTERTURN_RELAY_SECONDS": "0.3",
+        }
+        app = Celery("looking-on", set_as_current=False)
+        app.conf.update(celery_config(valkey))
+        worker = WorkerProcess(
+            name, env, folder / "worker.log", "--loglevel", "DEBUG", concurrency=8
+        )
+        try:
+            yield Stack(env, worker.ready(), app)
+        finally:
+            worker.stop()
+            app.close()
 
 
 @pytest.fixture

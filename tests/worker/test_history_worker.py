@@ -12,6 +12,7 @@ from honcho import Honcho
 
 from afterturn import Memory
 from afterturn.cli import main
+from support.databases import shared_database
 from support.waiting import eventually
 from support.workers import WorkerProcess
 
@@ -20,24 +21,23 @@ from support.workers import WorkerProcess
 def shared(postgres, valkey, honcho_process, tmp_path_factory):
     """Start one worker for these tests; gives what a process needs to be part of it."""
     folder, name = tmp_path_factory.mktemp("histories"), f"histories{os.getpid()}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template")
-    env = {
-        "HOME": str(folder),
-        "AFTERTURN_HOME": str(folder / ".afterturn"),
-        "AFTERTURN_DATABASE_URL": postgres.rpartition("/")[0] + f"/{name}",
-        "AFTERTURN_REDIS_URL": valkey,
-        "HONCHO_URL": honcho_process.url,
-        "AFTERTURN_RELAY_SECONDS": "0.3",
-        "AFTERTURN_IDLE_SECONDS": "0.5",
-    }
-    worker = WorkerProcess(name, env, folder / "worker.log", "--loglevel", "INFO", concurrency=4)
-    try:
-        yield {**env, "worker": worker.ready()}
-    finally:
-        worker.stop()
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with shared_database(postgres, name) as database_url:
+        env = {
+            "HOME": str(folder),
+            "AFTERTURN_HOME": str(folder / ".afterturn"),
+            "AFTERTURN_DATABASE_URL": database_url,
+            "AFTERTURN_REDIS_URL": valkey,
+            "HONCHO_URL": honcho_process.url,
+            "AFTERTURN_RELAY_SECONDS": "0.3",
+            "AFTERTURN_IDLE_SECONDS": "0.5",
+        }
+        worker = WorkerProcess(
+            name, env, folder / "worker.log", "--loglevel", "INFO", concurrency=4
+        )
+        try:
+            yield {**env, "worker": worker.ready()}
+        finally:
+            worker.stop()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 import redis
 from celery import Celery
@@ -23,6 +22,7 @@ from afterturn_models.db import Database
 from afterturn_models.prefetched import context_task_id, decode, dialectic_task_id, result_key
 from afterturn_models.store import workers
 from support.captured import Captures
+from support.databases import shared_database
 from support.waiting import eventually
 from support.workers import WorkerProcess
 
@@ -63,35 +63,31 @@ def day(
 ) -> Iterator[Day]:
     """Start one worker for all of these tests."""
     folder, name = tmp_path_factory.mktemp("day"), f"day{os.getpid()}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template")
-    database_url = postgres.rpartition("/")[0] + f"/{name}"
-    honcho_process.control.clear()
-    env = {
-        "HOME": str(folder),
-        "AFTERTURN_HOME": str(folder / ".afterturn"),
-        "AFTERTURN_DATABASE_URL": database_url,
-        "AFTERTURN_REDIS_URL": valkey,
-        "AFTERTURN_WORKSPACE": name,
-        "HONCHO_URL": honcho_process.url,
-        "HONCHO_API_KEY": KEY,
-        "AFTERTURN_RELAY_SECONDS": "0.3",
-        "LC_ALL": "C.UTF-8",
-    }
-    with redis.Redis.from_url(valkey) as client:
-        client.flushall()
-    database = Database(database_url)
-    worker = WorkerProcess(name, env, folder / "worker.log", "--loglevel", "INFO")
-    try:
-        day = Day(worker.ready(), Captures(database, name), honcho_process, valkey)
-        yield day
-        day.redis.close()
-        day.app.close()
-    finally:
-        worker.stop()
-        database.close()
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with shared_database(postgres, name) as database_url:
+        honcho_process.control.clear()
+        env = {
+            "HOME": str(folder),
+            "AFTERTURN_HOME": str(folder / ".afterturn"),
+            "AFTERTURN_DATABASE_URL": database_url,
+            "AFTERTURN_REDIS_URL": valkey,
+            "AFTERTURN_WORKSPACE": name,
+            "HONCHO_URL": honcho_process.url,
+            "HONCHO_API_KEY": KEY,
+            "AFTERTURN_RELAY_SECONDS": "0.3",
+            "LC_ALL": "C.UTF-8",
+        }
+        with redis.Redis.from_url(valkey) as client:
+            client.flushall()
+        database = Database(database_url)
+        worker = WorkerProcess(name, env, folder / "worker.log", "--loglevel", "INFO")
+        try:
+            day = Day(worker.ready(), Captures(database, name), honcho_process, valkey)
+            yield day
+            day.redis.close()
+            day.app.close()
+        finally:
+            worker.stop()
+            database.close()
 
 
 def test_celerys_own_commands_see_it(day: Day) -> None:
