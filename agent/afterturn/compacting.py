@@ -52,7 +52,8 @@ def compacted(
         made += said.made_by
         if said.outcome not in _SHORT or time.monotonic() + _AGAIN >= deadline:
             return CompactionOutcome(said.outcome, made, said.covers_to, said.error)
-        time.sleep(_AGAIN if said.outcome == "busy" else 0)
+        if said.outcome == "busy":
+            time.sleep(_AGAIN)
 
 
 def _asked(

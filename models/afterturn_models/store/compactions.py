@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from afterturn_models.policy.mode import AGENT_KEYS, USER_KEYS, resolve_mode, saves_messages
 from afterturn_models.profile import SessionProfile
-from afterturn_models.store.sessions import SAID, by_scope
+from afterturn_models.store.sessions import SAID_OF_SESSION, by_scope
 from afterturn_models.values import Mode, Scope
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ _LAST = (
 )
 _CLAIM = text(
     _CLAIM_SQL.format(
-        said=SAID.format(workspace="s.workspace_id", agent="s.agent_peer", session="s.id"),
+        said=SAID_OF_SESSION,
         columns=_LAST,
     )
 )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from afterturn_models.policy.mode import USER_KEYS, resolve_mode
 from afterturn_models.profile import SessionProfile
-from afterturn_models.store.sessions import SAID, by_scope
+from afterturn_models.store.sessions import SAID, SAID_OF_SESSION, by_scope
 from afterturn_models.values import Mode, Scope
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ LEFT JOIN LATERAL (
 WHERE s.id = :session
 """
 _SESSION = _SESSION_SQL.format(
-    said=SAID.format(workspace="s.workspace_id", agent="s.agent_peer", session="s.id"),
+    said=SAID_OF_SESSION,
     met_said=SAID.format(workspace="met.workspace_id", agent="met.agent_peer", session="met.id"),
 )
 _FACTS = text(_SESSION)

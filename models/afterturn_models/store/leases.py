@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
-from afterturn_models.store.sessions import SAID, by_scope
+from afterturn_models.store.sessions import SAID_OF_SESSION, by_scope
 from afterturn_models.values import Claim, Intent, Postponement, Standing
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
 
 _UUIDS = ARRAY(UUID(as_uuid=True))
-SAID_OF_CLAIM = SAID.format(workspace="s.workspace_id", agent="s.agent_peer", session="s.id")
 
 # SKIP LOCKED: whoever holds the row's lock is another claimer (and then has the session), or an
 # agent that just raised `due_index` (and then hints after its commit), or a statement of a moment
@@ -117,7 +116,7 @@ class Leases:
             "key": " AND ".join(f"{key} = :{key}" for key in keys),
             "same": " AND ".join(f"c.{key} = free.{key}" for key in keys),
             "late": late,
-            "said": SAID_OF_CLAIM,
+            "said": SAID_OF_SESSION,
         }
         self._has_late = has_late
         self._claim = text((_CLAIM + CLAIMED).format(**words))

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from sqlalchemy.types import BigInteger
 
-from afterturn_models.store.leases import CLAIMED, SAID_OF_CLAIM, as_claim
+from afterturn_models.store.leases import CLAIMED, as_claim
+from afterturn_models.store.sessions import SAID_OF_SESSION
 
 if TYPE_CHECKING:
     import uuid
@@ -82,7 +83,7 @@ class ManyLeases:
             "same": " AND ".join(f"c.{key} = free.{key}" for key in keys),
             "which": which,
             "plain": _PLAIN,
-            "said": SAID_OF_CLAIM,
+            "said": SAID_OF_SESSION,
         }
         sessions = bindparam("sessions", type_=_IDS)
         numbers = [bindparam(name, type_=_NUMBERS) for name in ("epochs", "saved")]

@@ -12,7 +12,7 @@ from sqlalchemy.types import Text
 
 from afterturn_models.policy.mode import AGENT_KEYS, USER_KEYS, resolve_mode, saves_messages
 from afterturn_models.profile import SessionProfile
-from afterturn_models.store.sessions import SAID, by_scope
+from afterturn_models.store.sessions import SAID_OF_SESSION, by_scope
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -100,11 +100,7 @@ WHERE w.name = :workspace AND (CAST(:key AS text) IS NULL OR s.key = :key)
   AND (NOT :waiting OR c.last_saved_index < s.next_index - 1)
 ORDER BY s.last_turn_at DESC NULLS LAST, s.key LIMIT :most
 """
-_LIST = text(
-    _LIST_SQL.format(
-        said=SAID.format(workspace="s.workspace_id", agent="s.agent_peer", session="s.id")
-    )
-)
+_LIST = text(_LIST_SQL.format(said=SAID_OF_SESSION))
 
 
 def list_sessions(

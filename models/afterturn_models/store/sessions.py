@@ -67,6 +67,9 @@ _AT_ITS_SCOPES = """ FROM settings
 # What Postgres says of settings there, as one JSON array.
 SAID = "(SELECT jsonb_agg(jsonb_build_array(scope, key, value))" + _AT_ITS_SCOPES
 
+# The same for a statement that reads a session as `s`.
+SAID_OF_SESSION = SAID.format(workspace="s.workspace_id", agent="s.agent_peer", session="s.id")
+
 _STAMP = "(SELECT count(*) || ' ' || coalesce(CAST(max(updated_at) AS text), '')" + _AT_ITS_SCOPES
 _WHOSE = {"workspace": "opened.workspace_id", "agent": ":agent_peer", "session": "opened.id"}
 
